@@ -39,10 +39,10 @@ from goconductor.control.schedules.requests import ScheduleExistsError, Schedule
 from goconductor.control.settings.settings import Settings
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.dataflow.hints import Access, Builder, Consumes, Optionals, Produces
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.builders import BuilderAction
 from goconductor.engine.steps.context import StepContext
 from goconductor.engine.steps.listeners import Listener
-from goconductor.engine.steps.registry import Action
 from goconductor.engine.steps.signature import Factory, Output
 from goconductor.errors import (
     ArgumentError,
@@ -81,7 +81,7 @@ from goconductor.errors import (
     TerminatedError,
     UnexpectedEventError,
 )
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.observe import logs
 from goconductor.observe.metrics import Metrics
 from goconductor.public import lazily, publish

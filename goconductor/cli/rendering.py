@@ -27,7 +27,7 @@ from goconductor.control.sagas.bulk import BulkReport
 from goconductor.control.sagas.story import Story
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
 from goconductor.control.wording import spell
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 _MARKS: dict[StepStatus, tuple[str, str]] = {
     StepStatus.PENDING: ("·", "dim"),

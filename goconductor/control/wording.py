@@ -7,7 +7,8 @@ from typing import assert_never
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.pending_work import goes_back
 from goconductor.ports.store import Limit, LogEntry, PermitUse
 from goconductor.saga.definition import Step

@@ -60,7 +60,8 @@ from goconductor.lifecycle.facts.events import (
     UndoRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus, Side
+from goconductor.lifecycle.facts.state import Failure, SagaState, Side
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values

@@ -16,7 +16,8 @@ from goconductor.engine.facts.views import Views
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_seconds
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.pending_work import is_without_end, pending_work, wishes_of
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock

@@ -32,7 +32,7 @@ from goconductor.gateway.session import Session, codes_of
 from goconductor.gateway.steps import WORKERS, WorkerAction
 from goconductor.ports.store import Instance
 from goconductor.redaction import logger_of
-from goconductor.saga.checking.validate import unfit_inputs, unfit_undo
+from goconductor.saga.checking.code import unfit_inputs, unfit_undo
 from goconductor.saga.definition import Definition, Undo, every_step
 from goconductor.saga.ids import split_target
 

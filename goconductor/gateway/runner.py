@@ -20,7 +20,8 @@ from goconductor.lifecycle.facts.events import (
     OutcomeUnknown,
     SettleUnavailable,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, Failure
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction
 

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 from jsonschema.validators import validator_for
 
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.context import StepContext
-from goconductor.engine.steps.registry import Action
 from goconductor.engine.steps.signature import ANY_INPUTS, Signature
 from goconductor.errors import PayloadError
 from goconductor.gateway.protocol import OfferedStep

@@ -28,7 +28,7 @@ from goconductor.grpc.documents import value_of
 from goconductor.grpc.sending import request_of
 from goconductor.grpc.v1 import SERVICES
 from goconductor.grpc.v1.values_pb2 import SagaFilter
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 _METHODS = {method.name: method for service in SERVICES for method in service.methods}
 _GONE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED}

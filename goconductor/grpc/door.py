@@ -14,7 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.installation.readiness import readiness
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import TlsFiles, tls_of
 from goconductor.engine.node import Node

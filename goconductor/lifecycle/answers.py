@@ -34,7 +34,8 @@ import msgspec
 
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.facts.events import STEP_REQUESTS, Event, StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, SagaState, StepState
+from goconductor.lifecycle.facts.state import Answer, SagaState, StepState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan

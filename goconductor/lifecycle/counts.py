@@ -8,20 +8,19 @@ from typing import Any
 
 from goconductor.lifecycle.answers import Asking
 from goconductor.lifecycle.facts.effects import Effect, SetTimer
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.state import NOT_STARTED, StepState
+from goconductor.lifecycle.facts.status import (
     ACTION_STUCK,
     ACTION_WAITING,
     COMPENSATING,
     COMPENSATION_STUCK,
     DONE_ACTIONS,
     NO_COMPENSATION,
-    NOT_STARTED,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     ActionStatus,
     CompensationStatus,
     SagaStatus,
-    StepState,
 )
 from goconductor.lifecycle.pending_work import children_at_work
 

@@ -31,7 +31,8 @@ from goconductor.lifecycle.facts.events import (
     TerminateRequested,
     UndoRequested,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists

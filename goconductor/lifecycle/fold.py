@@ -19,20 +19,16 @@ from goconductor.lifecycle.facts.effects import SeeToLocks, Work
 from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_STARTED, SagaState, Side, StepState
+from goconductor.lifecycle.facts.status import (
     ACTION_GROWN,
     ACTION_SUCCEEDED,
     COMPENSATING,
     DONE_ACTIONS,
     MAY_HAVE_RUN,
-    NOT_COMPENSATED,
-    NOT_STARTED,
     PENDING,
     ActionStatus,
     CompensationStatus,
-    SagaState,
-    Side,
-    StepState,
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move

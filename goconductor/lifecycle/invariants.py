@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from goconductor.errors import InvariantError
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.state import NOT_STARTED, SagaState, StepState
+from goconductor.lifecycle.facts.status import (
     ACTION_BACKOFF,
     ACTION_STUCK,
     ACTION_WAITING,
@@ -21,13 +22,10 @@ from goconductor.lifecycle.facts.state import (
     ENDED,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
-    NOT_STARTED,
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     ActionStatus,
-    SagaState,
     SagaStatus,
-    StepState,
 )
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists, last_steps, lost_around, size

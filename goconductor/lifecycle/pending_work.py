@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
 from goconductor.lifecycle.facts.lock import Wish
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.grown import lost_around
 from goconductor.saga.growth import outermost
 from goconductor.saga.ids import Direction

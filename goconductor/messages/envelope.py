@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import Direction
 
 

@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from goconductor.errors import ConfigurationError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
 from goconductor.ports.bus_metrics import Statistic

@@ -17,7 +17,7 @@ from collections import Counter
 
 from goconductor.engine.node import Node
 from goconductor.errors import FencedError, GoConductorError
-from goconductor.lifecycle.facts.state import ENDED
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import Cursor, Forgettable
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.redaction import logger_of

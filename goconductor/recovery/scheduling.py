@@ -29,7 +29,7 @@ from goconductor.errors import (
     RequestRefusedError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.facts.state import ENDED
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import ScheduleRow
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.retention import DAY_SECONDS

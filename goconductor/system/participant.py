@@ -6,8 +6,9 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.context import StepContext
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.signature import ANY_INPUTS, Signature
 from goconductor.ports.bus import Message
 from goconductor.system.checking import SYSTEM

@@ -20,7 +20,8 @@ from goconductor.errors import GoConductorError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.grown import lost_around
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import replay

@@ -35,7 +35,8 @@ from goconductor.lifecycle.facts.effects import (
     SettleUndo,
 )
 from goconductor.lifecycle.facts.events import DeadlinePassed, Event, LoggedEvent, SagaStarted, StepEvent, TimerFired
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import replay

@@ -10,9 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.context import RUNNING, HandedOut, StepContext
 from goconductor.engine.steps.failures import answer_in, delay_of, failure_of, is_unexpected
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import GoConductorError, PayloadError, PermanentError, RefusedError
 from goconductor.grpc.v1 import workers_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Value

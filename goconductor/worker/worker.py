@@ -18,7 +18,8 @@ from goconductor.aio.backoff import Backoff
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.settings.settings import API_KEY_VARIABLE
-from goconductor.engine.steps.registry import Action, StepRegistry, check
+from goconductor.engine.steps.action import Action
+from goconductor.engine.steps.registry import StepRegistry, check
 from goconductor.errors import DefinitionError, check_type
 from goconductor.grpc.answers import error_of
 from goconductor.grpc.channel import client_options

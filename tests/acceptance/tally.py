@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.testing.checkers import Recorded
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store import Store
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.log.refusals import STATUSES

@@ -20,7 +20,7 @@ from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RefusedError
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.ports.store import Acquire, Forgettable, Head, Known, Lease, LeaseKey
 from goconductor.recovery.retention import OVER
 from goconductor.recovery.sweep import Sweeper

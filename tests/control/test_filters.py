@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.sagas.filters import EXPLAINING_EVENTS, cursor_of, read_cursor, read_labels, read_time, wanted
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store import ID_SLACK_SECONDS, id_bound
 from goconductor.saga.ids import saga_id
 

@@ -30,7 +30,7 @@ from goconductor import (
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.flows.statuses import of_execution, of_step
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing import World
 

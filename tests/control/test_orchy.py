@@ -15,7 +15,8 @@ from goconductor.control.orchy.references import Place, parts_of, place_of
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.plan import Plan
 from goconductor.system.javascript.steps import JavascriptSteps

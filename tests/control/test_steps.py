@@ -10,9 +10,10 @@ import pytest
 
 from goconductor.control.models import StepDetail, StepStatus
 from goconductor.control.sagas.steps import Surroundings, describe
-from goconductor.lifecycle.facts.state import ActionStatus as A
-from goconductor.lifecycle.facts.state import CompensationStatus as C
-from goconductor.lifecycle.facts.state import Failure, SagaState, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.state import Failure, SagaState, Side, StepState
+from goconductor.lifecycle.facts.status import ActionStatus as A
+from goconductor.lifecycle.facts.status import CompensationStatus as C
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store import Lease, LeaseKey
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction

@@ -17,7 +17,7 @@ from goconductor.buses.postgres import PostgresBus
 from goconductor.cli import completion, running
 from goconductor.control.actor import ANYBODY
 from goconductor.control.definitions import loading, versions
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry

@@ -51,7 +51,7 @@ from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.models import SagaDetail, SagaPage
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.dataflow.dataflow import Dataflow
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store.log.transactions import BlockingTransaction
 from goconductor.saga.writing.builder import Saga
 

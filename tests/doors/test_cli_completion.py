@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from goconductor.cli import completion
-from goconductor.control.settings.sections import RestSettings
+from goconductor.control.settings.doors import RestSettings
 from goconductor.engine.node import Node
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from tests.doors.conftest import INPUT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.control.settings.sections import RestSettings
+from goconductor.control.settings.doors import RestSettings
 from goconductor.control.settings.settings import names, variable
 from tests.doors.prompt import CANARY, Prompt
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.state import ActionStatus
+from goconductor.lifecycle.facts.status import ActionStatus
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import Answer, Prompt
 

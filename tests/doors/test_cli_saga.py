@@ -22,7 +22,7 @@ from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.events import AbortRequested
-from goconductor.lifecycle.facts.state import ActionStatus
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.stores.postgres import migrate
 from goconductor.testing.loopback import free_port
 from tests.contracts.clerk import clerk

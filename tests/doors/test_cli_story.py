@@ -20,7 +20,7 @@ from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.facts.events import AbortRequested
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from tests.doors.conftest import INPUT
 from tests.doors.prompt import Prompt
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from goconductor.control.settings.sections import GrpcSettings, RestSettings, TlsSettings
+from goconductor.control.settings.doors import GrpcSettings, RestSettings, TlsSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import tls_of
 from goconductor.errors import ConfigurationError, StoreUnavailableError

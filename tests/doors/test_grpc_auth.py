@@ -16,7 +16,7 @@ from goconductor.control.authority import authenticating
 from goconductor.control.authority.authenticating import UnauthenticatedError
 from goconductor.control.authority.keys import revoke_key
 from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Role
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.grpc import Client
 from goconductor.grpc.door import Door
 from goconductor.grpc.gate.functions import FUNCTIONS, OPEN

@@ -26,7 +26,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.doors.problems import KINDS, URN, Kind, kind_of, places_of
 from goconductor.control.faults import Fault
 from goconductor.control.sagas.queries import history, saga_status
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.errors import PayloadError
 from goconductor.grpc import Client
 from goconductor.grpc.answers import error_of

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import health
 from goconductor.grpc.door import Door

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from goconductor.control.doors.problems import KINDS
 from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import problems
 from goconductor.grpc.door import Door

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from goconductor.control.sagas import streaming
-from goconductor.control.settings.sections import GrpcSettings
+from goconductor.control.settings.doors import GrpcSettings
 from goconductor.grpc.door import Door
 from tests.doors.conftest import INPUT, Shop
 from tests.doors.over_grpc import Caller, Refusal, value

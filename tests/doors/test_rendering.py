@@ -26,7 +26,7 @@ from goconductor.control.models import (
     StepDetail,
     StepStatus,
 )
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 ATTACK = "\x1b]0;owned\x07\x1b[2J[bold red]\r\nfake line"
 SAGA = UUID("01920000-0000-7000-8000-000000000001")

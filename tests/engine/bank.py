@@ -11,7 +11,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import (
     SignalReceived,
 )
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

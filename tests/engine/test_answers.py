@@ -16,7 +16,7 @@ from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts.events import ActionSucceeded, PauseRequested, ResumeRequested, SagaStarted
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.messages.envelope import Baton
 from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.plan import Plan

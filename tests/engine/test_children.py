@@ -27,7 +27,8 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key
 from goconductor.testing.world import World
 

@@ -20,7 +20,7 @@ from goconductor.lifecycle.facts.events import (
     SignalReceived,
     SkipRequested,
 )
-from goconductor.lifecycle.facts.state import CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.ports.store import Outcome, Start
 from goconductor.testing.world import World
 from tests.engine.test_children import Shop, child_of, order_of, sold_first

@@ -25,7 +25,8 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.ports.store import Forgettable
 from goconductor.recovery.retention import OVER
 from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key

@@ -23,7 +23,7 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     TerminationRequested,
 )
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga.plan import Plan
 from goconductor.testing.world import World

@@ -16,7 +16,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import JournalUnavailableError
 from goconductor.journals.memory import MemoryJournal, MemoryTransaction
 from goconductor.lifecycle.facts.events import InputEdited, RetryRequested, SkipRequested
-from goconductor.lifecycle.facts.state import CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.ports.journal import EffectKey, Entry
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.testing.world import World

@@ -13,7 +13,7 @@ from goconductor import Participant, Saga, Settings
 from goconductor.app import migrate
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.world import World
 
 DAY = 86_400.0

@@ -15,7 +15,7 @@ from goconductor.control.doctor.limits import of_limits
 from goconductor.control.sagas.queries import saga_status
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import AbortRequested
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import Listener, PermanentError, RefusedError, Saga, StepContext
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.world import World
 
 

@@ -20,7 +20,8 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.lock import Wish
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 from tests.engine.bank import Bank, account, go, holders, one, started, status, two, waiting

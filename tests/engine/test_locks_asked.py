@@ -10,7 +10,7 @@ from goconductor import Lock, Saga
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
 )
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.moves.kinds.lock import HELD_SHARED, NO_KEY
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

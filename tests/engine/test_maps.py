@@ -14,7 +14,7 @@ from goconductor.control.sagas.requests import StepNotFoundError, ask
 from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import InputEdited, RetryRequested, SkipRequested
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.world import World
 
 ONCE = Retry(attempts_max=1)

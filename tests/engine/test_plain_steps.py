@@ -12,7 +12,7 @@ import pytest
 from goconductor import Output, Retry, Saga
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import OutcomeDeclared
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.ports.store import Append, Log, Outcome, Verdict
 from goconductor.stores.memory import MemoryStore
 from goconductor.testing.world import World

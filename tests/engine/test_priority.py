@@ -12,7 +12,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import starting
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.places import Capacity, Waiting
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

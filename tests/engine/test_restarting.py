@@ -12,7 +12,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import queries
 from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, SagaEnded
 from goconductor.saga.features import KNOWN, REWIND, USES

@@ -9,7 +9,7 @@ import pytest
 
 from goconductor import Saga
 from goconductor.errors import BusUnavailableError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep
 from goconductor.ports.bus import Message, sendable

@@ -16,7 +16,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.requests import RefusedNowError, RequestIdReusedError
 from goconductor.errors import PayloadError, RequestRefusedError, SagaNotFoundError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.testing.world import World
 from tests.engine.test_delays import held
 

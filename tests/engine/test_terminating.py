@@ -15,7 +15,7 @@ from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.journals.memory import MemoryJournal, MemoryTransaction
 from goconductor.lifecycle.facts.events import AbortRequested, TerminationRequested
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 

@@ -14,7 +14,7 @@ from goconductor.engine.facts import log
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.journals.memory import MemoryJournal, MemoryTransaction
 from goconductor.lifecycle.facts.events import SkipRequested
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.testing.world import World
 
 ONCE = Retry(attempts_max=1)

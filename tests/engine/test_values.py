@@ -14,7 +14,7 @@ from goconductor.engine.facts import log
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import ConditionError
 from goconductor.lifecycle.facts.events import RetryRequested
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.expressions import value
 from goconductor.saga.plan import plan

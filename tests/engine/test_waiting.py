@@ -15,7 +15,7 @@ from goconductor.app import migrate
 from goconductor.engine import endings
 from goconductor.engine.endings import POLL_SECONDS
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, SagaEnded
 from goconductor.ports.bus import Message

@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 
 from goconductor.buses.memory import MemoryBroker, MemoryBus
-from goconductor.control.settings.sections import GatewaySettings, GrpcSettings
+from goconductor.control.settings.doors import GatewaySettings, GrpcSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry

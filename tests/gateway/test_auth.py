@@ -15,7 +15,7 @@ from goconductor.control.authority import authenticating
 from goconductor.control.authority.keys import list_keys, revoke_key
 from goconductor.control.authority.roles import ForbiddenError
 from goconductor.grpc import Client
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.rest.app import create_app
 from goconductor.worker import Worker
 from tests.doors.auth import asking, bearer, key_of

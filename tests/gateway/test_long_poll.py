@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import Retry, Saga
 from goconductor.gateway import gateway as gateways
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.rest.app import create_app
 from tests.gateway.conftest import Server, eventually
 

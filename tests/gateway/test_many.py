@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from tests.gateway.conftest import Hand, Server
 from tests.gateway.test_protocol import one
 

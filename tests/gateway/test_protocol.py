@@ -14,7 +14,7 @@ from goconductor import Retry, Saga
 from goconductor.gateway import gateway as gateways
 from goconductor.grpc.v1 import workers_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from tests.doors.over_grpc import Refusal
 from tests.gateway.conftest import Hand, Server, eventually
 

@@ -10,7 +10,7 @@ import pytest
 from goconductor import DefinitionError, Output, PermanentError, RefusedError, Retry, Saga, StepContext, TemporaryError, Undo
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.state import CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.worker import Worker
 from tests.gateway.conftest import PATIENCE_SECONDS, Server, eventually, working
 

@@ -17,7 +17,8 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.lifecycle.facts.lock import Held
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.pending_work import pending_work, wishes_of
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Binding, Definition, Delay, Lock, Step, Undo, Wait

@@ -10,9 +10,10 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import ActionStatus as A
-from goconductor.lifecycle.facts.state import CompensationStatus as C
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus as A
+from goconductor.lifecycle.facts.status import CompensationStatus as C
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan

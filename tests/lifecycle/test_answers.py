@@ -16,7 +16,8 @@ from goconductor.lifecycle.facts import bodies
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.expressions.conditions import Condition, compile_condition

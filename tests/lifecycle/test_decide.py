@@ -12,16 +12,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import bodies, transitions
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, Settle, SettleUndo
-from goconductor.lifecycle.facts.state import (
-    PATIENCE_SECONDS,
-    ActionStatus,
-    CompensationStatus,
-    Failure,
-    SagaState,
-    SagaStatus,
-    Side,
-    StepState,
-)
+from goconductor.lifecycle.facts.state import PATIENCE_SECONDS, Failure, SagaState, Side, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.invariants import check, violations
 from goconductor.lifecycle.pending_work import is_pending, is_superseded

@@ -12,7 +12,7 @@ import pytest
 
 from goconductor.lifecycle.asked.diagram import action_diagram, compensation_diagram, saga_diagram
 from goconductor.lifecycle.facts.events import EVENTS, SagaStarted
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance, Lost, Rewound
 
 PAGE = Path(__file__).parents[2] / "docs" / "lifecycle.md"

@@ -11,7 +11,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check

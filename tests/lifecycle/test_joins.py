@@ -14,7 +14,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import in_item, lost_around
 from goconductor.lifecycle.pending_work import is_superseded
 from goconductor.lifecycle.replay import extend, replay

@@ -15,7 +15,8 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import Decision, RunAction, SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import extend, replay

@@ -16,7 +16,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check

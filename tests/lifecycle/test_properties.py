@@ -16,7 +16,8 @@ from goconductor.lifecycle.facts import bodies
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import Event, SagaStarted, StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import goes_back, is_backward, is_pending, pending_work, timer_due_at
 from goconductor.lifecycle.replay import extend, replay

@@ -12,7 +12,8 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction
-from goconductor.lifecycle.facts.state import OPEN_ACTIONS, ActionStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import OPEN_ACTIONS, ActionStatus
 from goconductor.lifecycle.pending_work import goes_back, is_pending, is_superseded
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import reachable

@@ -13,7 +13,8 @@ from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.definition import Definition, Map, Step, Wait
 from goconductor.saga.growth import outermost

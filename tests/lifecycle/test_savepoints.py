@@ -14,7 +14,8 @@ from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Binding, Definition, Savepoint, Step

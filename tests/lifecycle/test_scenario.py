@@ -9,7 +9,8 @@ import pytest
 from goconductor.errors import DefinitionError
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction, RunCompensation, SetTimer, Settle
-from goconductor.lifecycle.facts.state import Failure, SagaStatus
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry

@@ -13,7 +13,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.events import SagaStarted, SignalReceived
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems

@@ -14,7 +14,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import DONE_ACTIONS, ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import in_item, last_steps
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check

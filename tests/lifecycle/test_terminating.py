@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import EndSaga, Settle, SettleUndo
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.definition import Definition, Step, Undo
 from goconductor.saga.ids import Direction
 from goconductor.testing.scenario import Scenario

@@ -8,7 +8,8 @@ import pytest
 
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus, Referable, SagaStatus
+from goconductor.lifecycle.facts.state import Referable
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Binding, Definition, Map, Step
 from goconductor.saga.plan import Plan, plan

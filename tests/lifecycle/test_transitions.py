@@ -15,7 +15,8 @@ from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.state import Failure, SagaState, Side, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.definition import Definition, every_step

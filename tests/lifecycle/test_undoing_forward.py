@@ -7,7 +7,8 @@ from uuid import UUID
 
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import replay
 from goconductor.recovery.triage import Look, triage

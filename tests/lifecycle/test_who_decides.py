@@ -10,7 +10,8 @@ import pytest
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.plan import plan
 

@@ -21,7 +21,7 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.lock import Held
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import pending_work, wishes_of
 from goconductor.saga.definition import Definition, Step, StepRole
 from goconductor.saga.graph import reachable

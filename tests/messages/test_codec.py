@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goconductor.errors import MessageError
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus, Side, StepState
+from goconductor.lifecycle.facts.state import SagaState, Side, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import replies_topic, steps_topic

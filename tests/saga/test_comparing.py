@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts.events import RestartRequested, SagaStarted, SignalReceived
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.comparing import compare

@@ -11,7 +11,8 @@ import pytest
 from goconductor import Saga
 from goconductor.control.diagrams.mermaid import mermaid
 from goconductor.errors import ArgumentError
-from goconductor.saga.checking.validate import problems, unfit_undo
+from goconductor.saga.checking.code import unfit_undo
+from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
 from goconductor.saga.growth import Items, Name, split, template

@@ -14,7 +14,7 @@ import pytest
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.definition import Binding, Definition, Step, StepRole

@@ -15,7 +15,7 @@ from goconductor import DefinitionError
 from goconductor.control.definitions.loading import load_definition, read
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.saga.definition import Definition, Step, Undo
 from goconductor.saga.expressions.condition_text import renamed
 from goconductor.saga.plan import Plan

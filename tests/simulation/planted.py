@@ -19,13 +19,7 @@ from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
 from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import StepEvent
-from goconductor.lifecycle.facts.state import (
-    CLOSED_COMPENSATIONS,
-    NO_COMPENSATION,
-    ActionStatus,
-    CompensationStatus,
-    SagaStatus,
-)
+from goconductor.lifecycle.facts.status import CLOSED_COMPENSATIONS, NO_COMPENSATION, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside, terminating
 from goconductor.lifecycle.moves.kinds import call

@@ -18,7 +18,7 @@ from goconductor.control.models import ChangeDetail
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, ConfigurationError, RequestRefusedError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus import Message
 from goconductor.ports.store.leading.choices import BUS

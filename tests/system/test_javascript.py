@@ -9,7 +9,7 @@ import pytest
 
 from goconductor import DefinitionError, PermanentError, Saga, Settings, load_definition
 from goconductor.leaves import make_system
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.system.javascript.steps import JavascriptSteps
 from goconductor.system.participant import made
 from goconductor.testing import World

@@ -25,7 +25,7 @@ from goconductor import (
 )
 from goconductor import app as application
 from goconductor.buses.postgres import PostgresBus
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports import Bus, Delivery, Message
 from goconductor.system.participant import made
 from goconductor.system.publish import PublishSteps

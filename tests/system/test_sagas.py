@@ -12,7 +12,7 @@ import pytest
 from goconductor import Participant, PermanentError, Retry, Saga, http_step
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.system.participant import made
 from goconductor.testing import World
 from tests.system.server import Asked, Server, answer

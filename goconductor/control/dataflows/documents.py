@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from goconductor.control.models import Document
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 
 class DataflowRun(Document):

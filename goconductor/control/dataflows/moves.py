@@ -29,7 +29,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from goconductor.dataflow.shape import ACCESS, CLOSE, OPTIONALS, Graph
 from goconductor.dataflow.transients import TransientLostError
-from goconductor.lifecycle.facts.state import OPEN_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, SagaState, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import OPEN_ACTIONS, OPEN_COMPENSATIONS, ActionStatus
 from goconductor.lifecycle.moves.signals import UNTAKEN_BYTES_MAX, UNTAKEN_MAX
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.data.values import digest, encode

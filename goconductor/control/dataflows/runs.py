@@ -26,7 +26,8 @@ from goconductor.engine.log.folding import Expected
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError, nearest
 from goconductor.lifecycle.facts.events import RestartRequested, SignalDropped
-from goconductor.lifecycle.facts.state import ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.pending_work import is_backward
 from goconductor.saga.plan import Plan
 

@@ -11,7 +11,8 @@ from goconductor.control.models import CheckedDefinition
 from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import DefinitionError, PayloadError
-from goconductor.saga.checking import locks, validate
+from goconductor.saga.checking import validate
+from goconductor.saga.checking.constructs import locks
 from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from goconductor.saga.checking.locks import LOCKS_MAX
-from goconductor.saga.checking.savepoints import WAYS_MAX
+from goconductor.saga.checking.constructs.locks import LOCKS_MAX
+from goconductor.saga.checking.constructs.savepoints import WAYS_MAX
 from goconductor.saga.data.keys import TEMPLATE_CHARACTERS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
 from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Savepoint, Step, Undo, Wait

@@ -25,7 +25,7 @@ from goconductor.dataflow.dataflow import Dataflow
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import check_definition
 from goconductor.errors import check_type
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.definition import Definition
 from goconductor.saga.ids import saga_id_of

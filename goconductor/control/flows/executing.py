@@ -28,7 +28,7 @@ from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaNotFoundError, nearest
 from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, PauseRequested, TerminationRequested
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 HISTORY_PAGE = 500
 _OPEN = {StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.UNKNOWN, StepStatus.COMPENSATING}

@@ -22,8 +22,8 @@ from msgspec.structs import replace
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import DefinitionError, nearest
+from goconductor.saga.checking.constructs.waits import asked_of
 from goconductor.saga.checking.references import asked
-from goconductor.saga.checking.waits import asked_of
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import chain, predecessors, reachable
 from goconductor.saga.plan import Plan

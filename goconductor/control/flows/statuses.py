@@ -1,6 +1,6 @@
 """How executions of flows, and their steps, are doing, in the seven words of flows.
 
-The words are fewer than ours (:class:`~goconductor.lifecycle.facts.state.SagaStatus`, :class:`StepStatus`), and say less: an
+The words are fewer than ours (:class:`~goconductor.lifecycle.facts.status.SagaStatus`, :class:`StepStatus`), and say less: an
 operator looks at the saga itself. *Pending* is all that is on its way, also on its way back. *Unknown* is what a person has to
 decide; it is never said of what has ended, nor of what is not there.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 
 from goconductor.control.models import StepStatus
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 
 class FlowStatus(enum.StrEnum):

@@ -9,7 +9,7 @@ import msgspec
 
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
-from goconductor.control.settings.sections import GatewaySettings
+from goconductor.control.settings.doors import GatewaySettings
 from goconductor.engine.steps.failures import DELAY_SECONDS_MAX
 from goconductor.errors import GoConductorError, RequestRefusedError
 from goconductor.gateway.gateway import Gateway

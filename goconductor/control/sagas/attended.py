@@ -14,7 +14,8 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.node import Node
 from goconductor.engine.work.granted import random_number
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, StepState
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.ports.store import Acquire, Lease, LeaseKey
 from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan

@@ -20,7 +20,7 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas.starting import KEY, KEY_CHARACTERS_MAX
 from goconductor.errors import PayloadError, nearest
 from goconductor.lifecycle.facts.events import EVENTS
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.store import Wanted
 from goconductor.saga.data.values import check_value
 

@@ -34,7 +34,8 @@ from goconductor.errors import PayloadError, SagaNotFoundError
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import wishes_of
 from goconductor.ports.store import Head, Instance, Known, LeaseKey, LogEntry, Page, PermitUse

@@ -46,7 +46,8 @@ from goconductor.errors import (
     nearest,
 )
 from goconductor.lifecycle.facts.events import OutcomeReported, SignalReceived
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import exists
 from goconductor.saga.ids import read_task_token
 

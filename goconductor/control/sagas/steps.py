@@ -11,15 +11,8 @@ import msgspec
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
 from goconductor.control.wording import together
 from goconductor.lifecycle.asked.catalogue import Request
-from goconductor.lifecycle.facts.state import (
-    DONE_ACTIONS,
-    OPEN_COMPENSATIONS,
-    ActionStatus,
-    CompensationStatus,
-    SagaState,
-    SagaStatus,
-    StepState,
-)
+from goconductor.lifecycle.facts.state import SagaState, StepState
+from goconductor.lifecycle.facts.status import DONE_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.grown import last_steps, lost_around
 from goconductor.lifecycle.pending_work import goes_back, is_backward, wishes_of
 from goconductor.ports.store import Lease, LeaseKey, LockRow

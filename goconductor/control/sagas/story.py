@@ -38,7 +38,8 @@ from goconductor.lifecycle.facts.events import (
     StepEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import MAY_HAVE_RUN, ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import MAY_HAVE_RUN, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import is_backward, is_of_child
 from goconductor.ports.store import LogEntry

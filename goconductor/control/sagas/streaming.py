@@ -12,7 +12,7 @@ from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.watch import changes
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 HEARTBEAT_SECONDS = 15.0
 

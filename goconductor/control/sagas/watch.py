@@ -10,7 +10,7 @@ from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import entry_of
 from goconductor.engine.node import Node
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.control")

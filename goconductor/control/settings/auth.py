@@ -7,7 +7,8 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from goconductor.control.settings.sections import GrpcSettings, RestSettings, Section, is_loopback
+from goconductor.control.settings.doors import GrpcSettings, RestSettings
+from goconductor.control.settings.sections import Section, is_loopback
 
 D = TypeVar("D", RestSettings, GrpcSettings)
 

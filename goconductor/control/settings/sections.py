@@ -195,67 +195,6 @@ class RetentionSettings(Section):
     """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 
 
-class TlsSettings(Section):
-    """How a door speaks TLS."""
-
-    certificate: str | None = None
-    """The path of its certificate, with those between it and its authority, as PEM. With it the server speaks TLS only."""
-    certificate_key: str | None = None
-    """The path of the certificate's private key, as PEM without a passphrase."""
-    client_authority: str | None = None
-    """The path of the certificate of an authority, as PEM. With it only clients with a certificate of
-    that authority are let in."""
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.certificate is None) != (self.certificate_key is None):
-            raise ValueError("should have both 'certificate' and 'certificate_key', or neither")
-        if self.client_authority is not None and self.certificate is None:
-            raise ValueError("'client_authority' needs 'certificate' and 'certificate_key'")
-        return self
-
-
-class RestSettings(TlsSettings):
-    """Where the REST server listens."""
-
-    insecure: bool = False
-    """Allow other hosts than loopback without authentication, and answer to any name. Everybody who reaches the server can start
-    sagas."""
-    host: str = "127.0.0.1"
-    """The address that the REST server listens on."""
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """Its TCP port; 0 takes a free one."""
-
-
-class GrpcSettings(TlsSettings):
-    """Where the gRPC server listens."""
-
-    insecure: bool = False
-    """Allow other hosts than loopback without authentication. Everybody who reaches the server can start sagas."""
-    host: str = "127.0.0.1"
-    """The address that the gRPC server listens on."""
-    port: Annotated[int | None, Field(ge=0, le=65_535)] = None
-    """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
-    watches_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Watches of sagas that may be open at once in one server, and as many of its health."""
-
-
-class GatewaySettings(Section):
-    """Whether a server takes remote workers, and how many."""
-
-    enabled: bool = False
-    """Take workers in this server, over REST, and over gRPC where that has a port. The server then runs the steps that they offer
-    as a participant does, with the same rights on the database."""
-    sessions_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Workers that one server takes at once."""
-    participants_max: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """Participants that the workers of one server may offer; each has connections to the database and the bus of its own."""
-    credit_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    """Tasks that one worker may have at once."""
-    grace_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
-    """Seconds in which a worker whose connection broke may come back to its tasks; then their outcomes are unknown."""
-
-
 class LimitSettings(Section):
     """How large things may be."""
 

@@ -26,19 +26,17 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, Va
 from pydantic_core import ErrorDetails
 
 from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
+from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
 from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
     ElectionSettings,
-    GatewaySettings,
-    GrpcSettings,
     HealthSettings,
     LimitSettings,
     LogSettings,
     MetricsSettings,
     ParticipantSettings,
     RecoverySettings,
-    RestSettings,
     RetentionSettings,
     Section,
     SystemSettings,

@@ -6,7 +6,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from goconductor.control.settings.sections import TlsSettings
+from goconductor.control.settings.doors import TlsSettings
 from goconductor.errors import ConfigurationError
 
 

@@ -26,7 +26,7 @@ from goconductor.ports.store import Instance, StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
-from goconductor.saga.checking.children import DEPTH_MAX
+from goconductor.saga.checking.constructs.children import DEPTH_MAX
 from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name

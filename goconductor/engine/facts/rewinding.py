@@ -21,7 +21,7 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.errors import GoConductorError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Failovers, Loss
 from goconductor.redaction import logger_of

@@ -24,7 +24,8 @@ from goconductor.errors import GoConductorError, RequestRefusedError, SagaChange
 from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.facts.effects import Effect, RunCompensation
 from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event, SignalReceived
-from goconductor.lifecycle.facts.state import CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import looked_at, timer_due_at
 from goconductor.ports.store import Append, Known, Lease, LogEntry, SignalId, Take

@@ -24,7 +24,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.errors import BusError, PayloadError
 from goconductor.lifecycle.facts.effects import Work
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages import codec
 from goconductor.messages.envelope import Baton, RunStep, SagaEnded
 from goconductor.messages.topics import steps_topic

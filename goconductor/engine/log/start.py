@@ -29,7 +29,7 @@ from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.facts.effects import Decision, Effect
 from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.pending_work import looked_at
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict

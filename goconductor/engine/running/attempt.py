@@ -12,15 +12,16 @@ from functools import partial
 from typing import Any
 
 from goconductor.dataflow.transients import sealed
+from goconductor.engine.steps.action import TIMEOUT_SECONDS, Action
 from goconductor.engine.steps.builders import BuilderAction
 from goconductor.engine.steps.context import Apart, HandedOut, StepContext
-from goconductor.engine.steps.registry import TIMEOUT_SECONDS, Action
 from goconductor.engine.steps.signature import Signature
 from goconductor.engine.work.deadlines import Limit
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.threads import Call, NotCalledError, Threads
 from goconductor.errors import GoConductorError, JournalError, JournalUnavailableError, PayloadError, RefusedError
-from goconductor.lifecycle.facts.state import ActionStatus, Referable, StepState
+from goconductor.lifecycle.facts.state import Referable, StepState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.ports.clock import Clock
 from goconductor.ports.journal import ThreadTransaction
 from goconductor.saga.data import values

@@ -33,9 +33,10 @@ from goconductor.engine.running.draining import ended
 from goconductor.engine.running.hearing import Hearing
 from goconductor.engine.running.invoke import Invocation, too_late, without_output
 from goconductor.engine.running.journals import BY_JOURNAL, Journals
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.context import RUNNING, StepContext, about
 from goconductor.engine.steps.listeners import notify
-from goconductor.engine.steps.registry import Action, StepRegistry, hooks, limits
+from goconductor.engine.steps.registry import StepRegistry, hooks, limits
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.places import Place, Places

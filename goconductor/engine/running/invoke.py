@@ -40,7 +40,8 @@ from goconductor.lifecycle.facts.events import (
     Event,
     OutputRejected,
 )
-from goconductor.lifecycle.facts.state import CompensationStatus, Failure
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import CompensationStatus
 from goconductor.lifecycle.pending_work import goes_back
 from goconductor.saga.definition import StepRole
 from goconductor.saga.ids import Direction

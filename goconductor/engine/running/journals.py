@@ -12,7 +12,8 @@ from contextvars import Context
 
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import Tasks
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.action import Action
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreError
 from goconductor.lifecycle.facts.events import ActionSettled, ActionSucceeded, CompensationSettled, CompensationSucceeded
 from goconductor.ports.clock import Clock

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from goconductor.engine.running.attempt import Attempt
-from goconductor.engine.steps.registry import Action
+from goconductor.engine.steps.action import Action
 from goconductor.engine.work.granted import Granted
 from goconductor.errors import JournalError
 from goconductor.lifecycle.facts.events import (
@@ -24,7 +24,8 @@ from goconductor.lifecycle.facts.events import (
     Event,
     SettleUnavailable,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal
 from goconductor.saga.data import values
 from goconductor.saga.ids import Direction, idempotency_key

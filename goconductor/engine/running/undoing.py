@@ -12,7 +12,7 @@ from typing import Any
 
 from goconductor.engine.running.attempt import Attempt
 from goconductor.engine.running.runners import PLAIN, JournaledRunner, Runner, through_lost_commit
-from goconductor.engine.steps.registry import Action
+from goconductor.engine.steps.action import Action
 from goconductor.engine.work.granted import Granted
 from goconductor.lifecycle.facts.events import CompensationSettled, CompensationSucceeded, Event, SettleUnavailable
 from goconductor.lifecycle.facts.state import Failure

@@ -11,7 +11,8 @@ from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.dataflow.hints import Builder, read
 from goconductor.dataflow.transients import HERE
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.action import Action
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.signature import Signature
 from goconductor.ports.journal import Journal
 from goconductor.saga.retry import Retry

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from goconductor.aio.cancellation import is_ours
 from goconductor.engine.steps.context import StepContext
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.redaction import logger_of
 
 logger = logger_of("goconductor.engine")

@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.action import Action
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.deadlines import Deadlines
 from goconductor.ports.journal import Journal
 from goconductor.saga.ids import SETTLEMENTS, Direction

@@ -24,7 +24,7 @@ from goconductor.grpc.fields import SEQ_MAX, saga_id, within
 from goconductor.grpc.places import Places
 from goconductor.grpc.v1 import sagas_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 
 class WatchCalls:

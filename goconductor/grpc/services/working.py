@@ -14,7 +14,7 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.actor import asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation.workers import credit_faults, join, outcome_of, registration_of
-from goconductor.control.settings.sections import GatewaySettings
+from goconductor.control.settings.doors import GatewaySettings
 from goconductor.control.settings.settings import Settings
 from goconductor.errors import GoConductorError
 from goconductor.gateway.gateway import Gateway

@@ -12,7 +12,8 @@ from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEv
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import OperatorRequest
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.moves.requests import editable
 from goconductor.saga.plan import Plan
 

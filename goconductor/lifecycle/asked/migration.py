@@ -31,7 +31,8 @@ from goconductor.errors import GoConductorError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import apply, first
 from goconductor.lifecycle.facts.events import Event, SagaStarted
-from goconductor.lifecycle.facts.state import NOT_STARTED, ActionStatus, SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import NOT_STARTED, SagaState
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.comparing import compare
 from goconductor.saga.plan import Plan

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import RestartRequested
-from goconductor.lifecycle.facts.state import MAY_HAVE_RUN, OPEN_ACTIONS, ActionStatus, CompensationStatus, SagaState
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import MAY_HAVE_RUN, OPEN_ACTIONS, ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import with_items
 from goconductor.lifecycle.moves.returning.rewinding import closed, problem_of

@@ -7,7 +7,8 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from goconductor.lifecycle.facts.events import Event
-from goconductor.lifecycle.facts.state import SagaState, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import Direction
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from goconductor.errors import InvariantError, UnexpectedEventError
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ActionStatus as A
-from goconductor.lifecycle.facts.state import CompensationStatus as C
-from goconductor.lifecycle.facts.state import SagaStatus as S
 from goconductor.lifecycle.facts.state import SideStatus
+from goconductor.lifecycle.facts.status import ActionStatus as A
+from goconductor.lifecycle.facts.status import CompensationStatus as C
+from goconductor.lifecycle.facts.status import SagaStatus as S
 
 
 class Advance:

@@ -14,7 +14,8 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import COMPENSATION_DONE, CompensationStatus, Failure, Side
+from goconductor.lifecycle.facts.state import Failure, Side
+from goconductor.lifecycle.facts.status import COMPENSATION_DONE, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.kinds import call

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from goconductor.lifecycle.answers import CONDITION_ERROR, asked_as
-from goconductor.lifecycle.facts.state import ACTION_GROWN, ACTION_SUCCEEDED, ActionStatus, Answer, Failure, Side
+from goconductor.lifecycle.facts.state import Answer, Failure, Side
+from goconductor.lifecycle.facts.status import ACTION_GROWN, ACTION_SUCCEEDED, ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import slots

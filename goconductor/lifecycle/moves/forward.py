@@ -23,14 +23,8 @@ from goconductor.lifecycle.facts.events import (
     SideEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import (
-    ACTION_SUCCEEDED,
-    MAY_HAVE_RUN,
-    ActionStatus,
-    CompensationStatus,
-    Failure,
-    Side,
-)
+from goconductor.lifecycle.facts.state import Failure, Side
+from goconductor.lifecycle.facts.status import ACTION_SUCCEEDED, MAY_HAVE_RUN, ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
 from goconductor.lifecycle.moves.beginning import advance, fails, without_effect

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.events import DeadlockFound, LocksGranted
-from goconductor.lifecycle.facts.state import ActionStatus
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import beginning

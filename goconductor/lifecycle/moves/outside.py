@@ -23,7 +23,7 @@ import msgspec
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer
 from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, StepEvent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.saga.ids import Direction

@@ -33,7 +33,8 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     TerminationRequested,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, StepState
+from goconductor.lifecycle.facts.state import Failure, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating

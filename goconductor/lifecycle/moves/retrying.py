@@ -22,7 +22,8 @@ from goconductor.lifecycle.facts.events import (
     StepEvent,
     TimerFired,
 )
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, Side, SideStatus, StepState
+from goconductor.lifecycle.facts.state import Failure, Side, SideStatus, StepState
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.retry import LOST_RETRY, Patience, Retry

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, ActionStatus, Referable, StepState
+from goconductor.lifecycle.facts.state import Referable, StepState
+from goconductor.lifecycle.facts.status import DONE_ACTIONS, ActionStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.growth import split
 

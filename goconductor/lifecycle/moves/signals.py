@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.state import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.moves import beginning

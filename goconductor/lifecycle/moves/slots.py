@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
-from goconductor.lifecycle.facts.state import DONE_ACTIONS, NO_COMPENSATION, NOT_STARTED, PENDING
+from goconductor.lifecycle.facts.state import NOT_STARTED
+from goconductor.lifecycle.facts.status import DONE_ACTIONS, NO_COMPENSATION, PENDING
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import Unclosed, body_of, first_steps, in_item
 from goconductor.lifecycle.moves.kinds import call

@@ -36,17 +36,14 @@ from goconductor.lifecycle.facts.events import (
     TerminateRequested,
     TerminationRequested,
 )
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, Side, SideStatus, StepState
+from goconductor.lifecycle.facts.status import (
     CLOSED_COMPENSATIONS,
     MAY_HAVE_RUN,
     NO_COMPENSATION,
-    NOT_COMPENSATED,
     ActionStatus,
     CompensationStatus,
     SagaStatus,
-    Side,
-    SideStatus,
-    StepState,
 )
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from goconductor.errors import ConditionError, PayloadError, nearest
-from goconductor.saga.checking import locks, undo
-from goconductor.saga.checking.waits import asked_of
+from goconductor.saga.checking.constructs import locks, undo
+from goconductor.saga.checking.constructs.waits import asked_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Step, every_step
 from goconductor.saga.types.annotations import is_pydantic, is_pydantic_model, spelt

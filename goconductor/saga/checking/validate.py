@@ -6,19 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
-from goconductor.errors import ConditionError, DefinitionError, PayloadError, nearest
-from goconductor.saga.checking import children, durations, expressions, locks, savepoints, tolerated, undo
-from goconductor.saga.checking.maps import behind_pivot, of_map, too_deep
+from goconductor.errors import ConditionError, DefinitionError, PayloadError
+from goconductor.saga.checking import durations, expressions
+from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
+from goconductor.saga.checking.constructs.maps import behind_pivot, of_map, too_deep
+from goconductor.saga.checking.constructs.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.checking.references import asked
-from goconductor.saga.checking.waits import asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import Binding, Definition, Step, Undo, every_step
+from goconductor.saga.definition import Binding, Definition, Step, every_step
 from goconductor.saga.expressions.conditions import MAP_WALKED
 from goconductor.saga.graph import predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
@@ -155,56 +156,6 @@ def _grouped_beside_map(definition: Definition) -> Iterator[str]:
         for step in steps:
             if "." in step.id:
                 yield f"step {step.id!r} is one of a group or case, beside a map; write that as steps with 'when'."
-
-
-class Code(Protocol):
-    """A step's code, as far as its inputs go."""
-
-    @property
-    def parameters(self) -> Mapping[str, bool]:
-        """The names of its inputs, and of each whether it must have a value."""
-
-    def refusal_of(self, name: str, value: Any) -> str | None:
-        """Return why a value does not fit an input; None if it does."""
-
-
-def unfit_inputs(step: Step, code: Code) -> list[str]:
-    """Find what a step is given that its code does not take, and what it needs and is not given.
-
-    Args:
-        step: of a definition.
-        code: what runs it.
-    """
-    return _unfit(f"step {step.id!r}", step.run, step.inputs, code)
-
-
-def unfit_undo(definition: Definition, step: Step, code: Code) -> list[str]:
-    """Find the same of a step's declared undo, and what it needs and could be null.
-
-    Args:
-        definition: that can run otherwise.
-        step: of it.
-        code: what runs its undo.
-    """
-    if not isinstance(step.undo, Undo):
-        return []
-    found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code)
-    return found or [*undo.unfit_nulls(definition, step, step.undo, code)]
-
-
-def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> list[str]:
-    parameters = code.parameters
-    found = [
-        f"{who} gives {run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
-        for name in inputs
-        if name not in parameters
-    ]
-    for name, binding in inputs.items():
-        if binding.ref is None and name in parameters and (why := code.refusal_of(name, binding.value)) is not None:
-            found.append(f"{who} gives {run!r} a constant for its input {name!r} that does not fit: {why}; correct it.")
-    missing = [name for name, needed in parameters.items() if needed and name not in inputs]
-    found += [f"{who} gives {run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
-    return found
 
 
 def _of_itself(step: Step, *, stored: bool) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Unpack
 
 from goconductor.errors import DefinitionError, PayloadError
-from goconductor.saga.checking.undo import inputs_of
-from goconductor.saga.checking.validate import unfit_undo
+from goconductor.saga.checking.code import unfit_undo
+from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.writing.builder import Saga

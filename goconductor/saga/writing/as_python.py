@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from goconductor.errors import DefinitionError
-from goconductor.saga.checking.undo import inputs_of
+from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Lock, Step, Undo
 from goconductor.saga.graph import predecessors

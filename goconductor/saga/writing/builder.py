@@ -22,8 +22,9 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError, check_type, unfit
+from goconductor.saga.checking.code import unfit_undo
 from goconductor.saga.checking.references import misplaced
-from goconductor.saga.checking.validate import problems, unfit_undo
+from goconductor.saga.checking.validate import problems
 from goconductor.saga.data.references import Place, Reference
 from goconductor.saga.definition import Binding, Definition, Lock
 from goconductor.saga.retry import seconds as duration

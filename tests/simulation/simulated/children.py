@@ -12,7 +12,7 @@ from msgspec.structs import asdict, replace
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Step, Undo

@@ -13,7 +13,7 @@ from goconductor.control.sagas.signals import report
 from goconductor.engine.steps.context import StepContext
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.events import OutcomeDeclared, SkipRequested
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from tests.simulation.simulated.process import Process
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.state import ENDED, ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ENDED, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.ids import Direction, idempotency_key
 from tests.simulation.simulated.children import families
 from tests.simulation.simulated.invariants import Watched

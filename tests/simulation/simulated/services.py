@@ -7,8 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.context import StepContext
-from goconductor.engine.steps.registry import Action, StepRegistry
+from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.steps.signature import Output
 from goconductor.errors import PermanentError, RefusedError, TemporaryError
 from goconductor.journals.memory import MemoryTransaction

@@ -14,7 +14,7 @@ import typer
 
 from goconductor import app
 from goconductor.control.doors.exits import Exit
-from goconductor.control.settings.sections import RestSettings
+from goconductor.control.settings.doors import RestSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import tls_of
 from goconductor.errors import ConfigurationError, PluginNotFoundError

@@ -30,7 +30,7 @@ from goconductor.control.sagas import filters, queries, starting
 from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.sagas.story import saga_story
 from goconductor.control.settings.settings import Settings
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 
 commands_of_saga = typer.Typer(name="saga", help="Start sagas, look at them, and step in.", no_args_is_help=True)
 

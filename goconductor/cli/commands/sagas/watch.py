@@ -22,7 +22,7 @@ from goconductor.control.settings.settings import Settings
 from goconductor.control.wording import spell
 from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import Direction
 
 POLL_SECONDS = 0.5

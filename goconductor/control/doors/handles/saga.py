@@ -16,7 +16,7 @@ from goconductor.control.sagas import queries, signals
 from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 from goconductor.errors import CompensatedError, PayloadError, StoreUnavailableError, StuckError, TerminatedError
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.data.values import copied
 from goconductor.saga.types.annotations import spelt
 from goconductor.saga.types.decoding import decoder

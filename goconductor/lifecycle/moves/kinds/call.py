@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
-from goconductor.lifecycle.facts.state import ActionStatus, CompensationStatus, Failure, Side
+from goconductor.lifecycle.facts.state import Failure, Side
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 

@@ -34,7 +34,8 @@ from __future__ import annotations
 
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.facts.effects import EndSaga, RunAction
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, SagaStatus, Side
+from goconductor.lifecycle.facts.state import Failure, Referable, Side
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.facts.effects import SetTimer
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
+from goconductor.lifecycle.facts.state import Failure, Referable, Side
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.data.moments import SECONDS_MAX

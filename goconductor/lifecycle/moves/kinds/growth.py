@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from goconductor.errors import PayloadError
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side, StepState
+from goconductor.lifecycle.facts.state import Failure, Referable, Side, StepState
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import body_of, with_items

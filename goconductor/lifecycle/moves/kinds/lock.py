@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from goconductor.errors import PayloadError
 from goconductor.lifecycle.facts.lock import Held, Wish
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Referable, Side
+from goconductor.lifecycle.facts.state import Failure, Referable, Side
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 

@@ -5,7 +5,8 @@ It has succeeded at once. When the next way is taken is another matter (:mod:`go
 
 from __future__ import annotations
 
-from goconductor.lifecycle.facts.state import ActionStatus, Failure, Side
+from goconductor.lifecycle.facts.state import Failure, Side
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 

@@ -9,7 +9,8 @@ the value.
 from __future__ import annotations
 
 from goconductor.errors import ConditionError, PayloadError
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, Computed, Failure, Referable, Side
+from goconductor.lifecycle.facts.state import Answer, Computed, Failure, Referable, Side
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions

@@ -21,7 +21,8 @@ import msgspec
 
 from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.state import ActionStatus, Answer, Failure, Side
+from goconductor.lifecycle.facts.state import Answer, Failure, Side
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions

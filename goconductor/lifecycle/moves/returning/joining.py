@@ -32,14 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.facts.status import (
     ACTION_GROWN,
     ACTION_SUCCEEDED,
     DONE_ACTIONS,
     MAY_HAVE_RUN,
     OPEN_ACTIONS,
     ActionStatus,
-    Failure,
 )
 from goconductor.lifecycle.facts.transitions import Lost
 from goconductor.lifecycle.fold import Fold

@@ -33,7 +33,8 @@ from collections.abc import Iterable
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import RestartRequested
 from goconductor.lifecycle.facts.rewind import Rewind
-from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT, ActionStatus, CompensationStatus
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_SENT
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Rewound
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import with_items

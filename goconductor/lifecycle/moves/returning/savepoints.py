@@ -18,7 +18,7 @@ them are asked anew. The output changes when the rewind *ends*: until then an un
 from __future__ import annotations
 
 from goconductor.lifecycle.facts.rewind import Rewind, Way
-from goconductor.lifecycle.facts.state import ActionStatus
+from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import with_items
 from goconductor.lifecycle.moves.returning import rewinding, turning

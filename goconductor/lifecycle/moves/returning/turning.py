@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.effects import EndSaga, SetTimer
-from goconductor.lifecycle.facts.state import (
+from goconductor.lifecycle.facts.status import (
     CLOSED_COMPENSATIONS,
     NO_COMPENSATION,
     OPEN_ACTIONS,

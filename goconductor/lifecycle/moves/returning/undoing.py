@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.facts.events import ActionSettled, SettleUnavailable
-from goconductor.lifecycle.facts.state import ACTION_SUCCEEDED, NOT_COMPENSATED, ActionStatus, CompensationStatus, Side
+from goconductor.lifecycle.facts.state import NOT_COMPENSATED, Side
+from goconductor.lifecycle.facts.status import ACTION_SUCCEEDED, ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.saga.ids import Direction

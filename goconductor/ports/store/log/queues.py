@@ -21,7 +21,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from goconductor.lifecycle.facts.lock import Held, Wish
-from goconductor.lifecycle.facts.state import ENDED, SagaStatus
+from goconductor.lifecycle.facts.status import ENDED, SagaStatus
 from goconductor.ports.store.log.locks import LockRow, Looked
 
 Key = str

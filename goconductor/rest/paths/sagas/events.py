@@ -24,7 +24,7 @@ from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import expected_of
 from goconductor.control.sagas.streaming import stream
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.rest.http.head_requests import FLAG
 from goconductor.rest.http.parameters import STRICT, SagaId
 from goconductor.rest.http.problems import Problem

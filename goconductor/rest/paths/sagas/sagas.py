@@ -17,7 +17,7 @@ from goconductor.control.sagas import filters, queries, starting
 from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.state import SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.rest.http.bodies import document, read_json
 from goconductor.rest.http.diagrams import DIAGRAM, diagram_response
 from goconductor.rest.http.ends import end_or_stop

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from goconductor.errors import unfit
-from goconductor.saga.checking.validate import unfit_inputs
+from goconductor.saga.checking.code import unfit_inputs
 from goconductor.saga.data.references import Place, reference_of
 from goconductor.saga.definition import Binding
 from goconductor.saga.definition import Step as StepDefinition

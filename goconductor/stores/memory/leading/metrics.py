@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
-from goconductor.lifecycle.facts.state import ENDED
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import StatusCounts, StoreMetrics
 from goconductor.stores.memory.data import Data
 

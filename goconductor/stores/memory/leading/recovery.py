@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from goconductor.lifecycle.facts.state import ENDED
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.log.leases import MemoryLeases

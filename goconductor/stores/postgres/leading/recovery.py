@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.lifecycle.facts.state import ENDED
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
-from goconductor.saga.checking.waits import without_code
+from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.definition import NOTHING, Child, Definition, Step, Undo, every_step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name

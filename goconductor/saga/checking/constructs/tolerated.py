@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from goconductor.errors import ConditionError
-from goconductor.saga.checking.waits import asked_of
+from goconductor.saga.checking.constructs.waits import asked_of
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import reachable, with_fallbacks
 

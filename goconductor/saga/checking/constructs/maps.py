@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from goconductor.saga.checking.waits import without_code
+from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.definition import Definition, Map, Step, Undo, every_step
 from goconductor.saga.graph import reachable
 from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX, STEPS_MAX

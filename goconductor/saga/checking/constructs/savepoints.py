@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from goconductor.saga.checking.waits import without_code
+from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.definition import Definition, Savepoint, Step
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name
