@@ -9,12 +9,9 @@ import os
 import random
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from goconductor.aio.apart import RunApart, in_thread
 from goconductor.aio.tasks import Tasks
@@ -33,7 +30,7 @@ from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.outbox import Outbox
 from goconductor.engine.log.reader import Reader, send_again
-from goconductor.engine.log.start import Started, Starter
+from goconductor.engine.log.start import Starter
 from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
 from goconductor.engine.observer import SILENT, Observer
@@ -41,10 +38,11 @@ from goconductor.engine.running.admission import Admission
 from goconductor.engine.running.executor import Executor
 from goconductor.engine.running.invoke import step_in
 from goconductor.engine.running.journals import Journals
+from goconductor.engine.starting import Starting
 from goconductor.engine.steps.listeners import notify
 from goconductor.engine.steps.registry import StepRegistry, check, facts, limits
 from goconductor.engine.work.renewal import Renewal
-from goconductor.errors import RequestRefusedError, SagaNotFoundError
+from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import Event, OperatorRequest, OutcomeReported
 from goconductor.lifecycle.facts.state import SagaState
@@ -52,7 +50,6 @@ from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Store
-from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.plan import Plan
 
 LAST_WORDS_SECONDS = 5.0
@@ -195,6 +192,15 @@ class Node:
             output_bytes_max=payload_bytes_max,
         )
         self.locks = Locks(store.locks, self._reader, self.appender)
+        self.starting = Starting(
+            definitions=self.definitions,
+            starter=self._starter,
+            reader=self._reader,
+            appender=self.appender,
+            listeners=self.registry.listeners,
+            replies_to=replies_topic(self.name),
+            hear=self.membership.hear,
+        )
 
     @property
     def instance(self) -> Instance:
@@ -259,68 +265,6 @@ class Node:
         await self._registration.close(left=left)
         await self.membership.close()
         await self.store.close()
-
-    async def start_saga(
-        self,
-        saga: str | Plan,
-        input: Any,
-        *,
-        key: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        version: str | None = None,
-        reply: bool = True,
-        transaction: Transaction | None = None,
-        identity: Any = msgspec.UNSET,
-        priority: int = 0,
-    ) -> Started:
-        """Start a saga.
-
-        Args:
-            saga: its definition, or the definition's name.
-            input: JSON data, or a dataclass, msgspec or pydantic model.
-            key: a second start with this key and the same input finds the first.
-            labels: free words to find it by.
-            version: a version of that name; None takes the active one.
-            reply: whether this process wants the notice of the end at once.
-            transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and :meth:`begin`
-                begins it then.
-            priority: of its steps where they wait for room in a process; greater ones come first.
-            identity: compared in place of the input when the key has started a saga before; the input, if left out.
-
-        Raises:
-            PayloadError: the input cannot be kept.
-            SagaAlreadyStartedError: the key has started a saga with other input.
-            RequestRefusedError: there is no such definition.
-            StoreUnavailableError: the store is away; with a key, the start can be repeated safely.
-            TypeError, ValueError, ConfigurationError: the transaction cannot be used; names which can.
-        """
-        plan = saga if isinstance(saga, Plan) else await self.definitions.plan(saga, version)
-        reply_to = replies_topic(self.name) if reply else ""
-        if reply:
-            self.membership.hear(reply_to)
-        start = self._starter.start if transaction is None else partial(self._starter.start_in, transaction)
-        words = labels or {}
-        started = await start(plan, input, key=key, labels=words, reply_to=reply_to, identity=identity, priority=priority)
-        if transaction is None and self.registry.listeners and not started.existing:
-            await notify(self.registry.listeners, "saga_started", started.saga_id, plan.name)
-        return started
-
-    async def begin(self, saga_id: UUID) -> None:
-        """Begin a saga that was started in a transaction, after its commit. Where others have begun it, nothing happens.
-
-        Raises:
-            SagaNotFoundError: the transaction is not committed, or was rolled back.
-        """
-        try:
-            plan, view = await self._reader.look(saga_id)
-        except SagaNotFoundError:
-            raise SagaNotFoundError(
-                f"there is no saga {saga_id}: the transaction that it was started in is not committed yet, or was rolled back"
-            ) from None
-        if view.seq == 1:
-            self.appender.catch_up(plan, view)
-            if self.registry.listeners:
-                await notify(self.registry.listeners, "saga_started", saga_id, plan.name)
 
     def metrics(self) -> dict[str, int]:
         """Return the metrics beside ``counts``: what runs and waits now, and what became of leases and messages so far."""

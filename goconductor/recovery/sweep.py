@@ -13,11 +13,10 @@ killed, a commit whose answer never came.
 - Sagas that steps start are started, asked to end, and their ends told: whoever was to do it may be gone.
 - Timers and deadlines that are due are appended.
 
-A process is dead when the lock of its database session is free at two looks, half a second apart; that distance is measured,
-since the loop runs sooner when it has a lot to do. After the database was away, locks and leases prove nothing for one lease's
-life, and no process is judged. Then all live sagas are walked through once, since messages and leases may be gone without a
-``wake_at`` that shows it. The loss is acknowledged only at the end of that walk, so that a successor begins it again if this
-leader does not get there.
+Which processes are dead says :mod:`goconductor.recovery.burials`. After the database was away, locks and leases prove nothing
+for one lease's life, and no process is judged. Then all live sagas are walked through once, since messages and leases may be gone
+without a ``wake_at`` that shows it. The loss is acknowledged only at the end of that walk, so that a successor begins it again if
+this leader does not get there.
 
 Its writes are guarded by the head's seq, and by the leader's epoch. One saga that cannot be read never stops the others; a saga
 written by a newer version is left to newer instances.
@@ -26,7 +25,6 @@ written by a newer version is left to newer instances.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from uuid import UUID
@@ -41,9 +39,9 @@ from goconductor.engine.work.granted import random_number
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import Event, OutcomeUnknown
-from goconductor.lifecycle.facts.state import PATIENCE_SECONDS
 from goconductor.ports.portions import portions
-from goconductor.ports.store import Acquire, Acquired, Instance, Known, Lease, LeaseKey, Tail
+from goconductor.ports.store import Acquire, Acquired, Known, Lease, LeaseKey, Tail
+from goconductor.recovery.burials import DEATH_SECONDS, Burials
 from goconductor.recovery.leadership import LeadTerm
 from goconductor.recovery.resending import FIRST_SECONDS, SECONDS_MAX, Resending
 from goconductor.recovery.resent import Resent
@@ -55,8 +53,6 @@ from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.recovery")
 
-DEATH_SECONDS = 0.5
-"""Seconds between two looks at a free lock after which its process counts as dead."""
 QUARANTINE_SECONDS = 60.0
 LOOK_BYTES_MAX = 8 * 1024 * 1024
 """Bytes of logs, as they are stored, that are read in one go. They are compressed, and grow in memory."""
@@ -90,14 +86,10 @@ class Sweeper:
         self._batch = batch
         self._on_sweep = on_sweep
         self._resending = Resending()
-        self._suspects: dict[int, float] = {}
-        """Processes that were missing at every look, with the time of the first one by the machine's clock."""
+        self._burials = Burials(self._store, self._clock, lease_seconds=lease_seconds, batch=batch)
         self._acquires: Batcher[Acquire, Acquired] = Batcher(
             node.store.leases.acquire, on_flushed=partial(node.observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
-        self._unburied: dict[int, Instance] | None = None
-        self._inherited: deque[tuple[int, Sequence[UUID]]] = deque()
-        """Batches of sagas that dead instances left, with the serials of those instances."""
         self._judge_from = 0.0
         self._walking = False
         self._walked: UUID | None = None
@@ -113,9 +105,7 @@ class Sweeper:
         Raises:
             FencedError: another one leads.
         """
-        self._suspects.clear()
-        self._inherited.clear()
-        self._unburied = None
+        self._burials.begin()
         self._walking = self._leases_lost = False
         next_bury = next_sweep = self._clock.monotonic()
         away = Reminder(monotonic=self._clock.monotonic)
@@ -123,7 +113,7 @@ class Sweeper:
             full = False
             try:
                 may_judge = await self.may_judge(term.epoch)
-                if may_judge and (self._inherited or self._clock.monotonic() >= next_bury):
+                if may_judge and (self._burials.left or self._clock.monotonic() >= next_bury):
                     await self.bury(term.epoch)
                     next_bury = self._clock.monotonic() + DEATH_SECONDS
                 if self._clock.monotonic() >= next_sweep:
@@ -135,7 +125,7 @@ class Sweeper:
                         self._on_sweep(swept)
                     full = swept >= self._batch
                     next_sweep = self._clock.monotonic() + (0.0 if full else self._interval_seconds)
-                full = full or bool(self._inherited)
+                full = full or self._burials.left
                 away.end()
             except StoreUnavailableError as error:
                 if away.is_due():
@@ -168,38 +158,9 @@ class Sweeper:
         """Take over what dead instances held, and send what they left unsent: a batch at each call, so that the sweep goes on
         beside it.
         """
-        asked_at = self._clock.monotonic()
-        missing = {instance.serial: instance for instance in await self._store.instances.missing()}
-        unburied = self._unburied if self._unburied is not None else await self._lately_dead()
-        answered_at = self._clock.monotonic()
-        self._suspects = {serial: self._suspects.get(serial, answered_at) for serial in missing}
-        unburied |= {serial: missing[serial] for serial, since in self._suspects.items() if asked_at - since >= DEATH_SECONDS}
-        self._unburied = unburied
-        for serial, instance in list(unburied.items()):
-            await self._take_over(instance, epoch)
-            self._suspects.pop(serial, None)
-            del unburied[serial]
-        if self._inherited:
-            serial, sagas = self._inherited.popleft()
+        if (batch := await self._burials.next_batch(epoch)) is not None:
+            serial, sagas = batch
             await self._look_at(sagas, epoch, dead={serial})
-
-    async def _lately_dead(self) -> dict[int, Instance]:
-        """Return the instances that died since the last walk through all sagas.
-
-        A leader may die between declaring another one dead and taking over from it; then its successor takes over.
-        """
-        since = await self._store.terms.database_time() - max(PATIENCE_SECONDS, 2 * self._lease_seconds)
-        return {
-            one.serial: one for one in await self._store.instances.registered() if one.dead_at is not None and one.dead_at > since
-        }
-
-    async def _take_over(self, instance: Instance, epoch: int) -> None:
-        leases, sagas = await self._store.instances.mark_dead(instance.serial, epoch=epoch)
-        touched = list(dict.fromkeys([lease.key.saga_id for lease in leases] + list(sagas)))
-        if touched or instance.dead_at is None:
-            logger.warning("instance %s is dead: taking over %d leases and %d sagas", instance.name, len(leases), len(touched))
-        batches = (touched[start : start + self._batch] for start in range(0, len(touched), self._batch))
-        self._inherited.extend((instance.serial, batch) for batch in batches)
 
     async def sweep_once(self, epoch: int) -> int:
         """Run one round over the due sagas, and one step of a walk through all; return how many were looked at."""

@@ -132,7 +132,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
     try:
         first = node.instance
         plan = await node.definitions.register(saga.definition)
-        lost = [(await node.start_saga(plan.name, None)).saga_id for _ in range(3)]
+        lost = [(await node.starting.start(plan.name, None)).saga_id for _ in range(3)]
         for saga_id in lost:
             await node.wait_for_end(saga_id, 300)
         caplog.set_level(logging.ERROR, "goconductor.engine")
@@ -156,7 +156,7 @@ async def test_what_living_processes_know_to_be_missing_is_told(primaries: Prima
         assert stored is not None
         assert (stored.version, stored.active) == (plan.version, True)
         assert [one.name for one in await node.store.instances.registered() if one.serial == node.instance.serial] == [first.name]
-        again = (await node.start_saga(plan.name, None)).saga_id
+        again = (await node.starting.start(plan.name, None)).saga_id
         assert (await node.wait_for_end(again, 300)).outputs() == {"pack": "packed"}
         check = await of_failovers(node.store, await node.store.terms.database_time())
         assert "3 acknowledged commits" in check.findings[0].what

@@ -86,9 +86,9 @@ async def lived(stores: list[PostgresStore]) -> set[str]:
         waiting.step("elsewhere.ship", after=[waiting.step("shop.pack")])
         for each in (turning, waiting):
             await node.definitions.register(each.definition)
-        ended = await node.start_saga("turning", {}, key="one")
-        await node.start_saga("turning", {}, key="one")
-        stands = await node.start_saga("waiting", {})
+        ended = await node.starting.start("turning", {}, key="one")
+        await node.starting.start("turning", {}, key="one")
+        stands = await node.starting.start("waiting", {})
         assert (await node.wait_for_end(ended.saga_id, 300)).phase is SagaStatus.COMPENSATED
 
         async def waits() -> bool:

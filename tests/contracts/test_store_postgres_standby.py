@@ -48,7 +48,7 @@ async def shop(url: str) -> AsyncIterator[Node]:
 
 async def completed(node: Node) -> list[UUID]:
     """Some sagas whose callers were told that they are completed."""
-    started = [(await node.start_saga("order", None)).saga_id for _ in range(SAGAS)]
+    started = [(await node.starting.start("order", None)).saga_id for _ in range(SAGAS)]
     for saga_id in started:
         assert (await node.wait_for_end(saga_id, 300)).status == "completed"
     return started

@@ -56,7 +56,7 @@ class Shop:
         node = await self.world.node(self.registry)
         new = await self.register(WITH_WRAPPING)
         old = await self.register(FIRST)
-        saga_id = (await node.start_saga(await node.definitions.plan("order", old), {}, key=None)).saga_id
+        saga_id = (await node.starting.start(await node.definitions.plan("order", old), {}, key=None)).saga_id
         await settle()
         return saga_id, old, new
 
@@ -162,7 +162,7 @@ async def test_a_request_is_made_once_and_only_of_what_was_seen(world: World, sh
 async def test_many_sagas_are_tried_and_then_moved(world: World, shop: Shop) -> None:
     first, _, new = await shop.begun()
     node = world.nodes[0]
-    second = (await node.start_saga(await node.definitions.plan("order", None), {}, key=None)).saga_id
+    second = (await node.starting.start(await node.definitions.plan("order", None), {}, key=None)).saga_id
     other = await shop.register(IN_ANOTHER_ORDER)
     sagas = [Selected(saga_id=each) for each in (first, second)]
     refused = await bulks.bulk(ANYBODY, node, read_bulk("migrate", values={"version": other}), sagas, dry_run=True)

@@ -76,5 +76,5 @@ async def test_labels_that_are_no_texts_do_not_get_past_the_engine_either(world:
     node = await world.node()
     await node.definitions.register(waving().definition)
     with pytest.raises(PayloadError, match=r"\$.labels.customer: is no text; labels are texts: give str\(value\)"):
-        await node.start_saga("wave", None, labels={"customer": 17})  # type: ignore[dict-item]
+        await node.starting.start("wave", None, labels={"customer": 17})  # type: ignore[dict-item]
     assert world.store.data.heads == {}

@@ -31,7 +31,7 @@ async def offered(prompt: Prompt, line: str) -> list[str]:
 
 @pytest.mark.postgres
 async def test_names_of_the_database_are_offered(command_line: Prompt, open_shop: Node) -> None:
-    started = await open_shop.start_saga("order", INPUT)
+    started = await open_shop.starting.start("order", INPUT)
     saga_id = str(started.saga_id)
     (definition,) = await open_shop.store.definitions.versions(DEFAULT_NAMESPACE)
     assert await offered(command_line, "saga start ") == ["order"]

@@ -41,7 +41,7 @@ async def shop(prompt: Prompt, postgres_url: str) -> AsyncIterator[Node]:
 
 
 async def test_all_is_well(prompt: Prompt, shop: Node) -> None:
-    started = await shop.start_saga("order", {"sku": "tea", "quantity": 1, "card": "busy"})
+    started = await shop.starting.start("order", {"sku": "tea", "quantity": 1, "card": "busy"})
     answer = await prompt.ask("doctor")
     assert (answer.code, answer.err) == (0, ""), answer.out
     assert answer.lines[-1] == "all is well"
@@ -80,7 +80,7 @@ async def test_warnings_do_not_fail_the_command(prompt: Prompt, shop: Node, post
 
 
 async def test_a_log_that_lost_its_end_is_found(prompt: Prompt, shop: Node, postgres_url: str) -> None:
-    started = await shop.start_saga("order", {"sku": "tea", "quantity": 1, "card": "busy"})
+    started = await shop.starting.start("order", {"sku": "tea", "quantity": 1, "card": "busy"})
     while (await shop.view(started.saga_id)).seq < 3:
         pass
     connection = await asyncpg.connect(postgres_url, ssl=False)

@@ -27,12 +27,12 @@ class Operator:
         self.ask = prompt.ask
 
     async def start(self, **input: Any) -> str:
-        started = await self.node.start_saga("order", {**INPUT, **input})
+        started = await self.node.starting.start("order", {**INPUT, **input})
         return str(started.saga_id)
 
     async def stuck(self) -> str:
         """A saga whose stock cannot be put back."""
-        started = await self.node.start_saga("order", {**INPUT, "sku": "glued", "card": "declined"})
+        started = await self.node.starting.start("order", {**INPUT, "sku": "glued", "card": "declined"})
         await self.node.wait_for_end(started.saga_id, 300)
         return str(started.saga_id)
 

@@ -92,7 +92,7 @@ async def test_a_watch_without_a_terminal_tells_every_change_until_the_end(
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("goconductor.cli.commands.sagas.watch.typer.echo", told.append)
-    saga_id = (await open_shop.start_saga("order", {**INPUT, "card": "busy"})).saga_id
+    saga_id = (await open_shop.starting.start("order", {**INPUT, "card": "busy"})).saga_id
     watching = asyncio.create_task(watch.watch(Settings.load(environ=command_line.environ), Sought(saga_id), as_json=False))
     while not any("charge  waiting" in line for line in told):
         await asyncio.wait([watching], timeout=0.05)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgres
 
 async def test_a_saga_is_told_and_approved_and_shows_what_it_waits_for(command_line: Prompt, open_shop: Node) -> None:
     await versions.register(ANYBODY, open_shop, loading.read(PAYOUT))
-    saga_id = str((await open_shop.start_saga("payout", {}, key="p-1")).saga_id)
+    saga_id = str((await open_shop.starting.start("payout", {}, key="p-1")).saga_id)
     shown = (await command_line.ask("saga", "show", saga_id)).out
     assert "payout" in shown
     assert "waits for signal 'payment' until" in shown

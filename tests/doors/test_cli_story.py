@@ -31,7 +31,7 @@ CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 async def test_a_story_tells_who_did_what_and_what_followed(command_line: Prompt, open_shop: Node) -> None:
-    started = await open_shop.start_saga("order", {**INPUT, "card": "declined"})
+    started = await open_shop.starting.start("order", {**INPUT, "card": "declined"})
     await open_shop.wait_for_end(started.saga_id, 300)
     told = await command_line.ask("saga", "story", str(started.saga_id))
     assert told.code == 0
@@ -74,7 +74,7 @@ async def test_a_watch_draws_the_living_tree_until_the_end(
     terminal = Terminal()
     monkeypatch.setattr(watch, "console_of", lambda: terminal)
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.05)
-    started = await open_shop.start_saga("order", {**INPUT, "card": "busy"})
+    started = await open_shop.starting.start("order", {**INPUT, "card": "busy"})
     watching = asyncio.create_task(
         watch.watch(Settings.load(environ=command_line.environ), Sought(started.saga_id), as_json=False)
     )
@@ -92,7 +92,7 @@ async def test_a_watch_draws_the_living_tree_until_the_end(
 async def test_a_watch_waits_for_a_database_that_goes_away(
     command_line: Prompt, open_shop: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = await open_shop.start_saga("order", INPUT)
+    started = await open_shop.starting.start("order", INPUT)
     await open_shop.wait_for_end(started.saga_id, 300)
     asked: list[UUID] = []
 

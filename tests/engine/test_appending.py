@@ -84,14 +84,14 @@ async def test_work_whose_lease_ran_out_before_it_began_is_handed_on_at_once(wor
     trade = Trade()
     slow = await world.node(trade.shop)
     await world.node(trade.bank)
-    expired = slow._executor._event
+    expired = slow._executor._performer.event_of
 
     async def late(work: Granted) -> Event | None:
         monkey.undo()
         return await expired(msgspec.structs.replace(work, expires=world.clock.monotonic()))
 
     with pytest.MonkeyPatch.context() as monkey:
-        monkey.setattr(slow._executor, "_event", late)
+        monkey.setattr(slow._executor._performer, "event_of", late)
         saga_id = await world.start(trade.saga(), node=slow)
         assert (await world.end_of(saga_id)).status == "completed"
     assert slow.counts["leases_expired_before_start"] == 1

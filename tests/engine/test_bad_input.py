@@ -93,9 +93,9 @@ async def test_a_start_key_with_what_cannot_be_kept_is_refused(world: World) -> 
     node = await world.node()
     await node.definitions.register(one_step_saga("shop.pack").definition)
     with pytest.raises(PayloadError, match="NUL"):
-        await node.start_saga("one", None, key="a\0")
+        await node.starting.start("one", None, key="a\0")
     with pytest.raises(PayloadError, match="surrogate"):
-        await node.start_saga("one", None, labels={"a": "\ud800"})
+        await node.starting.start("one", None, labels={"a": "\ud800"})
 
 
 async def test_payloads_over_the_limit(world: World) -> None:
@@ -217,18 +217,18 @@ async def test_a_reference_that_finds_nothing_names_its_place(world: World) -> N
 async def test_the_same_key_with_other_input_is_refused(world: World) -> None:
     node = await world.node()
     await node.definitions.register(one_step_saga("shop.pack").definition)
-    first = await node.start_saga("one", {"a": 1, "b": 2}, key="k")
-    again = await node.start_saga("one", {"b": 2, "a": 1}, key="k")
+    first = await node.starting.start("one", {"a": 1, "b": 2}, key="k")
+    again = await node.starting.start("one", {"b": 2, "a": 1}, key="k")
     assert again.existing
     assert again.saga_id == first.saga_id
     with pytest.raises(SagaAlreadyStartedError, match=f"key 'k' has started saga 'one' {first.saga_id} with other input"):
-        await node.start_saga("one", {"a": 1, "b": 3}, key="k")
+        await node.starting.start("one", {"a": 1, "b": 3}, key="k")
 
 
 async def test_starts_with_one_key_at_one_moment_start_one_saga(world: World) -> None:
     nodes = [await world.node() for _ in range(4)]
     await nodes[0].definitions.register(one_step_saga("shop.pack").definition)
-    started = await asyncio.gather(*(nodes[i % 4].start_saga("one", 1, key="k") for i in range(40)))
+    started = await asyncio.gather(*(nodes[i % 4].starting.start("one", 1, key="k") for i in range(40)))
     assert len({each.saga_id for each in started}) == 1
     assert [each.existing for each in started].count(False) == 1
 
@@ -241,7 +241,7 @@ async def test_an_unknown_saga_and_an_unknown_definition(world: World) -> None:
     with pytest.raises(SagaNotFoundError, match=str(unknown)):
         await node.wait_for_end(unknown, 1)
     with pytest.raises(RequestRefusedError, match="no definition of saga 'nothing'; register it, or check its name"):
-        await node.start_saga("nothing", None)
+        await node.starting.start("nothing", None)
 
 
 async def test_a_step_that_nobody_offers_waits_until_somebody_does(world: World) -> None:

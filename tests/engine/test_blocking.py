@@ -38,7 +38,7 @@ async def shop() -> AsyncIterator[Shop]:
         saga: Saga[Any] = Saga("one")
         saga.step(registry.steps["pack"])
         await node.definitions.register(saga.definition)
-        started = await node.start_saga("one", None)
+        started = await node.starting.start("one", None)
         await node.wait_for_end(started.saga_id, 300)
 
     def block() -> None:

@@ -132,7 +132,7 @@ async def test_listeners_take_nothing_from_a_steps_time(world: World) -> None:
     for _ in range(20):
         await world.end_of(await world.start(saga))
     assert left == [20.0] * 20
-    assert len(node._executor._deadlines._queues) == 1
+    assert len(node._executor._performer._deadlines._queues) == 1
 
 
 async def test_a_refusal_is_no_warning_unless_somebody_has_to_do_something(

@@ -54,7 +54,7 @@ async def test_the_loan_takes_its_way(world: World, points: int, way: dict[str, 
     scripts = JavascriptSteps(seconds=5, bytes_max=16 * 1024 * 1024, output_bytes_max=10_000)
     await world.node(made([], [], {}, MemoryBus(MemoryBroker()).send, scripts, answer_bytes_max=10_000))
     plan = await node.definitions.register(imported(LOAN))
-    started = await node.start_saga(plan, {"age": 30, "name": "ann"}, key="loan")
+    started = await node.starting.start(plan, {"age": 30, "name": "ann"}, key="loan")
     state = await world.end_of(started.saga_id)
     assert state.status == "completed"
     assert seen == {"score": (30, 700, "for ann"), **way, "archive": (23, None, None)}

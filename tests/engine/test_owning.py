@@ -89,7 +89,7 @@ async def test_a_start_whose_caller_is_gone_goes_on_at_once(world: World, when: 
     node = await world.node(shop, store=store, observer=canceller)
     plan = await node.definitions.register(saga.definition)
     store.gate.clear()
-    starting = asyncio.create_task(node.start_saga(plan.name, None, version=plan.version))
+    starting = asyncio.create_task(node.starting.start(plan.name, None, version=plan.version))
     await store.done.wait()
     if when == "answered":
         canceller.victim = starting

@@ -287,7 +287,7 @@ async def test_a_step_that_blocks_the_loop_longer_than_its_lease_is_not_taken_ov
     saga: Saga[Any] = Saga("one")
     saga.step(pack)
     await node.definitions.register(saga.definition)
-    started = await node.start_saga("one", None)
+    started = await node.starting.start("one", None)
     assert (await node.wait_for_end(started.saga_id, 300)).outputs() == {"pack": "packed"}
     await node.close()
     assert runs == [1]

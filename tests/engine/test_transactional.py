@@ -194,7 +194,7 @@ async def die_in(world: World, registry: StepRegistry, begun: asyncio.Event) -> 
     world.kill(node)
     for subscription in node.membership.subscriptions:
         await subscription.stop()
-    node._executor._draining = True  # nothing more is begun here
+    node._executor._performer.draining = True  # nothing more is begun here
     await world.live(3)
 
 

@@ -89,7 +89,7 @@ class Server:
         return self.door.address
 
     async def start(self, definition: Any, input: Any = None) -> UUID:
-        return (await self.node.start_saga(await self.node.definitions.register(definition), input)).saga_id
+        return (await self.node.starting.start(await self.node.definitions.register(definition), input)).saga_id
 
     async def ended(self, saga_id: UUID) -> SagaState:
         state = (await self.node.view(saga_id)).state

@@ -157,7 +157,7 @@ async def test_a_saga_that_a_step_starts_is_not_a_part_of_that_step(services: Se
     @office.step
     async def open_order() -> None:
         plan = await stock.definitions.plan("order")
-        await stock.start_saga(plan.name, {"way": "pays"})
+        await stock.starting.start(plan.name, {"way": "pays"})
 
     saga: Saga[Any] = Saga("outer")
     saga.step(open_order)

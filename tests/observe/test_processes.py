@@ -226,7 +226,7 @@ async def pair(postgres_url: str) -> AsyncIterator[tuple[list[Node], Spans, Span
 async def test_two_services_with_providers_of_their_own_share_a_trace(pair: tuple[list[Node], Spans, Spans]) -> None:
     (node, _), stock, paying = pair
     plan = await node.definitions.register(order().definition)
-    started = await node.start_saga(plan.name, {"way": "refused"}, version=plan.version)
+    started = await node.starting.start(plan.name, {"way": "refused"}, version=plan.version)
     assert (await node.wait_for_end(started.saga_id, 300)).phase == "compensated"
     start = stock.named("start order")
     assert {ids(span)[0] for span in (*stock.finished, *paying.finished)} == {ids(start)[0]}
@@ -240,10 +240,10 @@ async def test_postgres_tells_what_the_leader_asks(pair: tuple[list[Node], Spans
     assert isinstance(node.bus, MeasuredBus)
     plan = await node.definitions.register(order().definition)
     for way in ("pays", "refused", "stuck"):
-        started = await node.start_saga(plan.name, {"way": way}, version=plan.version)
+        started = await node.starting.start(plan.name, {"way": way}, version=plan.version)
         await node.wait_for_end(started.saga_id, 300)
     await paying.close()
-    waiting = await node.start_saga(plan.name, {"way": "pays"}, version=plan.version)
+    waiting = await node.starting.start(plan.name, {"way": "pays"}, version=plan.version)
     while (lag := await node.bus.lag("goconductor.steps.cards", "cards")) is None or not lag.messages:
         await node.view(waiting.saga_id)
     assert lag.messages == 1

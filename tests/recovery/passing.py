@@ -26,4 +26,4 @@ async def cut_off(world: World, node: Node) -> None:
     world.kill(node)
     for subscription in node.membership.subscriptions:
         await subscription.stop()
-    node._executor._draining = True
+    node._executor._performer.draining = True

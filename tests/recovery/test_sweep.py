@@ -13,8 +13,9 @@ import pytest
 from goconductor import RefusedError, Retry, Saga, StepContext
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.ports.store import LeaseKey
+from goconductor.recovery.burials import DEATH_SECONDS
 from goconductor.recovery.resending import Resending
-from goconductor.recovery.sweep import DEATH_SECONDS, Sweeper
+from goconductor.recovery.sweep import Sweeper
 from goconductor.saga.ids import Direction
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

@@ -64,7 +64,7 @@ async def start(
         labels: up to 20 words to find it by.
         version: of the definition; None takes the active one.
         reply: whether this process will wait for its end.
-        transaction: the caller's own, as :meth:`Node.start_saga` has it.
+        transaction: the caller's own, as :meth:`Starting.start` has it.
         input_type: the type that the definition's schema was made from, which is checked faster than the schema; None checks the
             schema.
         priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
@@ -87,7 +87,7 @@ async def start(
         input, identity = normalised(input_type, to_json_value(input))
     else:
         input = fitted(plan, input)
-    return await node.start_saga(
+    return await node.starting.start(
         plan,
         input,
         key=key,
@@ -116,7 +116,7 @@ async def start_fire(node: Node, saga: str, input: Any, *, key: str, labels: Map
         StoreUnavailableError: the database cannot be reached; the start can be repeated safely.
     """
     plan = await plan_of(node, saga)
-    started = await node.start_saga(plan, fitted(plan, input), key=key, labels=labels, reply=False, identity=key)
+    started = await node.starting.start(plan, fitted(plan, input), key=key, labels=labels, reply=False, identity=key)
     return started.saga_id
 
 

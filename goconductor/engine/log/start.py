@@ -121,7 +121,7 @@ class Starter:
         identity: Any = msgspec.UNSET,
         priority: int = 0,
     ) -> Started:
-        """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Node.start_saga`."""
+        """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Starting.start`."""
         with self._observer.starting(plan.name) as starting:
             event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent, priority=priority)
             started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
@@ -201,7 +201,7 @@ class Starter:
         identity: Any = msgspec.UNSET,
         priority: int = 0,
     ) -> Started:
-        """Start a saga in the caller's own transaction. Parameters and errors as of :meth:`Node.start_saga`.
+        """Start a saga in the caller's own transaction. Parameters and errors as of :meth:`Starting.start`.
 
         Nothing is sent and no lease is taken, since nobody sees the saga before the commit. It is due at once, so that the
         sweep begins it if nobody else does.

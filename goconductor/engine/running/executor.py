@@ -3,8 +3,7 @@
 One coroutine follows a saga from step to step for as long as the next lease comes with the append. Only what cannot go on here is
 sent.
 
-A lease outlives its attempt by a margin, in which the outcome is brought into the log. A step whose code was never called is no
-attempt, and is handed on.
+One run is performed by :mod:`goconductor.engine.running.performer`. What comes of no run is handed on.
 
 What is promised of a process that leaves: a step that does not end within the drain's time is declared unknown, and others may
 try it again, only once its code has ended. A plain function in a thread cannot be ended, nor can a coroutine that swallows its
@@ -17,10 +16,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import Context
-from functools import partial
-from typing import Any
-
-from msgspec.structs import force_setattr
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.orphans import Orphans
@@ -28,24 +23,19 @@ from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Appended, EventRefusedError, Submission
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.running.admission import Admission
-from goconductor.engine.running.attempt import Attempt, NotBegunError, context_of, seconds_of, timeout_of
 from goconductor.engine.running.draining import ended
-from goconductor.engine.running.hearing import Hearing
-from goconductor.engine.running.invoke import Invocation, too_late, without_output
-from goconductor.engine.running.journals import BY_JOURNAL, Journals
-from goconductor.engine.steps.action import Action
-from goconductor.engine.steps.context import RUNNING, StepContext, about
-from goconductor.engine.steps.listeners import notify
+from goconductor.engine.running.invoke import without_output
+from goconductor.engine.running.journals import Journals
+from goconductor.engine.running.performer import Performer
+from goconductor.engine.steps.context import RUNNING, about
 from goconductor.engine.steps.registry import StepRegistry, hooks, limits
-from goconductor.engine.work.deadlines import Deadlines
 from goconductor.engine.work.granted import Granted
 from goconductor.engine.work.places import Place, Places
 from goconductor.engine.work.renewal import Renewal
-from goconductor.engine.work.threads import Call, Threads
+from goconductor.engine.work.threads import Threads
 from goconductor.errors import FencedError, GoConductorError
 from goconductor.lifecycle.facts.effects import Work
-from goconductor.lifecycle.facts.events import ActionSucceeded, CompensationSucceeded, Event, OutcomeUnknown
-from goconductor.lifecycle.pending_work import is_superseded
+from goconductor.lifecycle.facts.events import Event
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Limit
 from goconductor.redaction import logger_of
@@ -53,10 +43,6 @@ from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
-
-LEASE_MARGIN_SECONDS = 5.0
-"""Seconds after an attempt's time limit for which its lease is still renewed, so that its outcome is not declared lost."""
-JOURNAL_PAUSE_SECONDS = 1.0
 
 NOBODYS = Context()
 """The context of what ends a task; without one, each would keep a copy."""
@@ -97,25 +83,29 @@ class Executor:
         self._registry = registry
         self._journals = journals
         self._orphans = orphans
-        self._clock = clock
         self._renewal = renewal
         self.admission, self.limits = admission, limits(registry)
         self.threads = Threads(f"goconductor-{registry.name}", threads)
         self.places = Places(registry, lambda: concurrency or registry.concurrency, lambda: self.threads.room)
         self._hooks = hooks(registry)
         self._hooks.has_grown = self.places.look_again
-        self._output_bytes_max = output_bytes_max
-        self._counts = counts
         self._observer = observer
-        self._hear = Hearing(registry, counts, observer)
-        self._deadlines = Deadlines()
+        self._performer = Performer(
+            registry,
+            journals=journals,
+            clock=clock,
+            renewal=renewal,
+            places=self.places,
+            threads=self.threads,
+            output_bytes_max=output_bytes_max,
+            counts=counts,
+            observer=observer,
+        )
         self._chains: set[asyncio.Task[None]] = set()
         self._forget = self._chains.discard
         """One method, bound once, for as many tasks as there are."""
         self._declining = Tasks()
-        self._draining = False
         self._closed = False
-        self._left: set[int] = set()
         self.left = 0
         """Number of steps that ran on after the drain, as they cannot be ended."""
         self.appender: Appender
@@ -159,7 +149,7 @@ class Executor:
 
     def spawn(self, works: Sequence[Granted]) -> None:
         """Run granted work, whose places are reserved. A process that leaves hands it on."""
-        if self._draining:
+        if self._performer.draining:
             self._decline(works)
             return
         for work in works:
@@ -175,7 +165,7 @@ class Executor:
             while current is not None:
                 work, event = current, None
                 try:
-                    event = await self._event(work)
+                    event = await self._performer.event_of(work)
                 finally:
                     event, is_over = self._ended(work, event)
                 current = None if is_over else await self._gone_on(work, event)
@@ -188,7 +178,7 @@ class Executor:
         """Give back what a run has had; return what came of it, and whether this process says nothing of that any more."""
         event = self._observer.step_ended(work, event)
         RUNNING.set(None)
-        is_left = work.lease.token in self._left
+        is_left = work.lease.token in self._performer.left
         if not is_left:
             self._renewal.drop(work.lease)
         work.place.vacate()
@@ -216,7 +206,7 @@ class Executor:
             self._hooks.on_kept(work.lease, not appended.dropped)
         if not appended.works:
             return None
-        if self._draining:
+        if self._performer.draining:
             self._decline(appended.works)
             return None
         first, *others = appended.works
@@ -240,124 +230,6 @@ class Executor:
                 Submission(saga_id, work.plan, rejected, view=work.view, lease=work.lease, follows=True)
             )
 
-    async def _event(self, work: Granted) -> Event | None:
-        """Return the event of the work; None if it must not begin any more."""
-        now = self._clock.monotonic()
-        if now >= work.expires:
-            self._counts["leases_expired_before_start"] += 1
-            return None
-        key = work.lease.key
-        if key.direction is Direction.ACTION and is_superseded(work.view.state, key.step, work.attempt, key.round):
-            self._counts["actions_overtaken"] += 1
-            return OutcomeUnknown(key.step, work.attempt, key.round, reason="it was to go back before it began")
-        action = self._code(work)
-        timeout = timeout_of(work, action)
-        seconds = seconds_of(work, timeout, self._clock)
-        if seconds <= 0:
-            return too_late(work)
-        deadline = now + seconds
-        context = context_of(work, deadline, self._clock, self._registry.name)
-        self._renewal.hold(work.lease, expires=work.expires, deadline=deadline + LEASE_MARGIN_SECONDS, permit=work.permit)
-        attempt = Attempt(
-            work,
-            action,
-            context,
-            timeout_seconds=timeout,
-            threads=self.threads,
-            output_bytes_max=self._output_bytes_max,
-            on_begin=self._begins,
-        )
-        invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._hear)
-        RUNNING.set(context)
-        self._observer.step_begins(work, context)
-        event: Event | None = None
-        try:
-            listeners = self._registry.listeners
-            if listeners:
-                await notify(listeners, "before_step", context, step=action.name)
-                self._begins(work, context)  # their time is not the step's
-            self._counts["steps_run"] += 1
-            ends = context.deadline
-            try:
-                event = await invocation.run(seconds)
-            except NotBegunError as error:
-                event = await self._begun_later(invocation, error, ends)
-            if action.journal is not None and isinstance(event, BY_JOURNAL):
-                self._journals.worked(action)
-            if listeners and isinstance(event, ActionSucceeded | CompensationSucceeded):
-                output = event.output if isinstance(event, ActionSucceeded) else None
-                await notify(listeners, "after_step", context, output, step=action.name)
-        except asyncio.CancelledError:
-            if not self._draining:
-                raise
-            event = event or self._given_up(work, attempt)
-        finally:
-            if (call := attempt.runs_on) is not None:
-                self._outlived(work, action, call)
-        return event
-
-    async def _begun_later(self, invocation: Invocation, error: NotBegunError, ends: float) -> Event | None:
-        """Try again what could not begin, for as long as the step may take and the lease is ours.
-
-        Args:
-            invocation: the attempt.
-            error: why it could not begin.
-            ends: until when it may, on the monotonic clock.
-        """
-        attempt, told = invocation.attempt, False
-        while True:
-            if error.of_journal:
-                self._journals.failed(attempt.action, str(error))
-            if not told:
-                await self._hear(attempt.work, attempt.context, error)
-            told = True
-            if self._draining or self._clock.monotonic() >= ends:
-                return None
-            await self._clock.sleep(JOURNAL_PAUSE_SECONDS)
-            if self._renewal.expires(attempt.work.lease) is None:
-                return None
-            self._begins(attempt.work, attempt.context)
-            try:
-                return await invocation.run(min(attempt.timeout_seconds, attempt.seconds_left))
-            except NotBegunError as again:
-                error = again
-
-    def _code(self, work: Granted) -> Action[..., Any]:
-        key = work.lease.key
-        return self._registry.steps[work.plan.owners_of[key.direction][key.step][1]]
-
-    def _begins(self, work: Granted, context: StepContext) -> None:
-        """Begin the time of the attempt now, and not when the work was granted."""
-        now, timeout = self._clock.monotonic(), timeout_of(work, self._code(work))
-        force_setattr(context, "deadline", now + seconds_of(work, timeout, self._clock))
-        self._renewal.extend(work.lease, now + timeout + LEASE_MARGIN_SECONDS)
-
-    def _outlived(self, work: Granted, action: Action[..., Any], call: Call) -> None:
-        """Let the saga go on without the function, which still counts where the step's own limit bounds how many run at once."""
-        limit = self.places.limit(action.name)
-        if limit is not None:
-            call.ends.append(work.place.part(limit).vacate)
-
-    def _given_up(self, work: Granted, attempt: Attempt) -> Event | None:
-        """Return the event of an attempt at the end of the drain; None where it is handed on.
-
-        Our own run has ended here, and nobody can know what it did. Or its function runs on, and keeps its lease. Or none of its
-        code was called, so that it is handed on.
-        """
-        if not attempt.begun or work.direction in SETTLEMENTS:
-            return None
-        if (call := attempt.runs_on) is not None:
-            self._left.add(work.lease.token)
-            call.ends.append(partial(self._renewal.drop, work.lease))
-            return None
-        return OutcomeUnknown(
-            work.step,
-            work.attempt,
-            work.lease.key.round,
-            direction=work.direction,
-            reason="its instance was stopped in the middle",
-        )
-
     def _decline(self, works: Sequence[Granted]) -> None:
         """Begin nothing more here: others are asked, and find neither a lease nor a place taken."""
         for work in works:
@@ -378,10 +250,10 @@ class Executor:
 
     async def drain(self, within_seconds: float) -> None:
         """Begin nothing new, let running steps finish for ``within_seconds``, then give up the rest, and append that."""
-        self._draining = True
+        self._performer.draining = True
         self.places.close()
         mute = await ended(self._chains, within_seconds)
-        self.left = len(mute) + len(self._left)
+        self.left = len(mute) + len(self._performer.left)
         if self.left:
             logger.error(
                 "%d steps cannot be ended and run on; they keep their leases until they return, or until this process has ended: "
@@ -389,7 +261,7 @@ class Executor:
                 self.left,
             )
         self._closed = True
-        self._deadlines.close()
+        self._performer.close()
         self.threads.close()
 
     async def close(self) -> None:

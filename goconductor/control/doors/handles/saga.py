@@ -61,7 +61,7 @@ class SagaHandle(SagaRequests, Generic[O]):
             SagaNotFoundError: the transaction is not committed, or was rolled back.
         """
         if not self._begun:
-            await self._node.begin(self.saga_id)
+            await self._node.starting.begin(self.saga_id)
             self._begun = True
 
     async def result(self, *, timeout_seconds: float = 60.0) -> O:
