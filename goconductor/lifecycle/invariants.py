@@ -43,6 +43,7 @@ _NEVER_SENT = (
 )
 _FAILED = frozenset({ActionStatus.FAILED, ActionStatus.UNKNOWN, ActionStatus.GIVEN_UP})
 _GOING_BACK = frozenset({SagaStatus.COMPENSATING, SagaStatus.COMPENSATED})
+_ITEMS_END = _GOING_BACK | {SagaStatus.TERMINATING}
 _ENDED_OTHERWISE = ENDED - {SagaStatus.COMPLETED}
 _GOING_FORWARD = (SagaStatus.QUEUED, SagaStatus.RUNNING, SagaStatus.COMPLETED, SagaStatus.HELD)
 
@@ -148,7 +149,7 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
 def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
     """Look at a map and its items; that a map has ended shows that its last steps are done, which is looked at in their turn."""
     action = step.action.status
-    if action is ActionStatus.GROWN and (step.length is None or state.phase in (*_GOING_BACK, SagaStatus.TERMINATING)):
+    if action is ActionStatus.GROWN and (step.length is None or state.phase in _ITEMS_END):
         found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
     if not exists(plan, state.steps, name):
         found.append(f"there is no step {name!r}")

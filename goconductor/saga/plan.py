@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
 from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
-from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
+from goconductor.saga.expressions.value import ABOUT_INPUTS, Value, compile_value
 from goconductor.saga.features import features_of
 from goconductor.saga.graph import chain, predecessors, reachable, with_fallbacks
 from goconductor.saga.growth import AmongSteps, ByStep, inside_of, split, templates
@@ -36,10 +37,10 @@ class Plan:
         self.definition = definition
         self.name, self.version = definition.name, definition.version
         self.features = features_of(definition)
-        self.steps: dict[str, Step] = {step.id: step for step in definition.steps}
-        self.tolerated = frozenset(step.id for step in definition.steps if step.tolerated)
-        self.stands_for: dict[str, str] = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
-        self.predecessors: dict[str, tuple[str, ...]] = with_fallbacks(
+        self.steps: Mapping[str, Step] = {step.id: step for step in definition.steps}
+        self.tolerated: AbstractSet[str] = frozenset(step.id for step in definition.steps if step.tolerated)
+        self.stands_for: Mapping[str, str] = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
+        self.predecessors: Mapping[str, tuple[str, ...]] = with_fallbacks(
             self.steps, {step.id: predecessors(step) for step in definition.steps}
         )
         self.order: tuple[str, ...] = tuple(TopologicalSorter(self.predecessors).static_order())
@@ -48,22 +49,22 @@ class Plan:
         for step in self.order:
             for before in self.predecessors[step]:
                 followers[before].append(step)
-        self.successors = {step: tuple(after) for step, after in followers.items()}
+        self.successors: Mapping[str, tuple[str, ...]] = {step: tuple(after) for step, after in followers.items()}
         self.roots = tuple(step for step in self.order if not self.predecessors[step])
         self.pivot = next((step.id for step in definition.steps if step.pivot), None)
         after_pivot = reachable(self.successors, self.pivot) if self.pivot else frozenset()
-        self.roles = {
+        self.roles: Mapping[str, StepRole] = {
             step: StepRole.PIVOT if step == self.pivot else StepRole.RETRIABLE if step in after_pivot else StepRole.COMPENSATABLE
             for step in self.order
         }
         code = {step.id: step.run for step in definition.steps if step.run}
-        self.code: dict[Direction, dict[str, str]] = dict.fromkeys(Direction, code)
+        self.code: dict[Direction, Mapping[str, str]] = dict.fromkeys(Direction, code)
         """What each side of a step runs, as ``participant.step``."""
-        self.owners = {step: split_target(run) for step, run in code.items()}
+        self.owners: Mapping[str, tuple[str, str]] = {step: split_target(run) for step, run in code.items()}
         """Participant and code of each step that a participant runs; the others have nothing to undo."""
-        self.owners_of: dict[Direction, dict[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
+        self.owners_of: dict[Direction, Mapping[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
         """The same for each side of a step."""
-        self.undoes = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
+        self.undoes: Mapping[str, Undo] = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
         """The declared undo of each step that has one."""
         if self.undoes:
             undo_code = code | {step: undo.run for step, undo in self.undoes.items()}
@@ -71,15 +72,17 @@ class Plan:
             for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
                 self.code[direction], self.owners_of[direction] = undo_code, undo_owners
         self._note_sent(definition)
-        self.conditions: dict[str, Condition] = {s.id: compile_condition(s.when) for s in definition.steps if s.when is not None}
+        self.conditions: Mapping[str, Condition] = {
+            s.id: compile_condition(s.when) for s in definition.steps if s.when is not None
+        }
         self.savepoints = {s.id: s.savepoint.ways for s in definition.steps if s.savepoint is not None}
         """The ways of each savepoint, in the order in which they are tried."""
         waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
-        self.wheres = {
+        self.wheres: Mapping[str, Condition] = {
             step: compile_condition(wait.where, ABOUT_SIGNAL) for step, wait in waits.items() if wait.where is not None
         }
         self._note_waits(waits)
-        self.values = {s.id: compile_value(s.value) for s in definition.steps if s.value is not None}
+        self.values: Mapping[str, Value] = {s.id: compile_value(s.value) for s in definition.steps if s.value is not None}
         self.asks = bool(self.conditions or self.wheres or self.values)
         """Whether anything of it is answered by an expression."""
         self._moments = {
@@ -104,15 +107,15 @@ class Plan:
 
     def _note_sent(self, definition: Definition) -> None:
         self._note_locks(definition)
-        self.children: dict[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
+        self.children: Mapping[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
         """The saga that a step starts, of each step that does."""
         self.starts_sagas = bool(self.children)
-        self.holds = frozenset(step for step, child in self.children.items() if child.held)
+        self.holds: AbstractSet[str] = frozenset(step for step, child in self.children.items() if child.held)
         """Those of them whose saga is held until this one ends, and undoes itself where this one turns back."""
-        self.sent = frozenset(self.owners.keys() | self.children.keys())
+        self.sent: AbstractSet[str] = frozenset(self.owners.keys() | self.children.keys())
         """The steps whose action is sent: to a participant, or to a saga of its own. The others end by an event alone."""
         kept = {step.id for step in definition.steps if step.undo == NOTHING}
-        self.undoable = frozenset(self.sent - kept)
+        self.undoable: AbstractSet[str] = frozenset(self.sent - kept)
         """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
 
     def _note_locks(self, definition: Definition) -> None:
@@ -127,7 +130,7 @@ class Plan:
         for step, wait in waits.items():
             name = step if wait.event is None else wait.event
             self.signals[name] = (*self.signals.get(name, ()), step)
-        self.approvals = frozenset(step for step, wait in waits.items() if wait.approval is not None)
+        self.approvals: AbstractSet[str] = frozenset(step for step, wait in waits.items() if wait.approval is not None)
         """The steps that a person approves."""
         in_turn = [step for waiters in self.signals.values() for step in waiters]
         self._wait_order = {step: place for place, step in enumerate(in_turn)}
@@ -347,10 +350,11 @@ class Plan:
             return binding
         reference = Reference.parse(binding.ref)
         otherwise = (NOWHERE,) if binding.optional else ()
-        if reference.step not in self.tolerated or (of_undo and reference.step == reader):
+        step = reference.step
+        if step is None or step not in self.tolerated or (of_undo and step == reader):
             # an undo is about its own step, whatever stands in for that elsewhere
             return (reference, *otherwise) if otherwise else reference
-        found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(reference.step, reader))
+        found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(step, reader))
         return (*found, *otherwise)
 
 
