@@ -51,6 +51,7 @@ def make_node(
         observer=observer,
         fit=fitted,
     )
+    node.definitions.strict = settings.definitions.strict
     return node
 
 

@@ -10,15 +10,11 @@ from goconductor.control.sagas.starting import DefinitionNotFoundError
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import StoredDefinition
-from goconductor.redaction import logger_of
-from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
 from goconductor.system import checking as system
-
-logger = logger_of("goconductor.control")
 
 
 async def register(actor: Actor, node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
@@ -32,13 +28,11 @@ async def register(actor: Actor, node: Node, definition: Definition, *, activate
             instance has another one in its code; the answer has the active version.
 
     Raises:
-        DefinitionError: it cannot run; has all problems.
+        DefinitionError: it cannot run; has all problems. Or something is doubtful, and ``definitions.strict`` is set.
         StoreUnavailableError: the database cannot be reached.
     """
     system.check(definition)
     plan = await node.definitions.register(definition, activate=activate)
-    for doubt in doubts(plan.definition):
-        logger.warning("saga %r: %s", plan.name, doubt)
     stored = await node.store.definitions.get(DEFAULT_NAMESPACE, plan.name, plan.version)
     return await _summary(
         node,

@@ -163,6 +163,7 @@ async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | 
         definition = await _checked(node, definition)
         if current is not None and version is not None and definition == current.definition:
             return _detail(current, version)
+        node.definitions.judge(definition)
         plan = plans.plan(definition)
         await node.definitions.refuse_unready(plan, f"flow {flow!r} would use")
         new = StoredDefinition(
@@ -233,7 +234,7 @@ async def _read(node: Node, flow: str, document: Any) -> edits.Placed:
     if new.from_step is None or new.step.saga is None:
         return new
     child = await plan_of(node, new.step.saga.name, new.step.saga.version)
-    plan = await node.definitions.register(with_options(child, Options(from_step=new.from_step)), activate=False)
+    plan = await node.definitions.register(with_options(child, Options(from_step=new.from_step)), activate=False, derived=True)
     executes = Child(name=plan.name, version=plan.version)
     return msgspec.structs.replace(new, step=msgspec.structs.replace(new.step, saga=executes))
 

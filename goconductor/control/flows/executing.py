@@ -93,7 +93,7 @@ async def execute(
     plan = await plan_of(node, flow, version)
     definition = with_options(plan, options)
     if definition != plan.definition:
-        plan = await node.definitions.register(definition, activate=False)
+        plan = await node.definitions.register(definition, activate=False, derived=True)
         await node.definitions.refuse_unready(plan, "an execution with these options would use")
     return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True)
 

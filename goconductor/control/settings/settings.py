@@ -26,6 +26,7 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, Va
 from pydantic_core import ErrorDetails
 
 from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
+from goconductor.control.settings.definitions import DefinitionSettings
 from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
 from goconductor.control.settings.sections import (
     BusSettings,
@@ -87,6 +88,7 @@ class Settings(Section):
     rest: RestSettings = RestSettings()
     grpc: GrpcSettings = GrpcSettings()
     gateway: GatewaySettings = GatewaySettings()
+    definitions: DefinitionSettings = DefinitionSettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
     log: LogSettings = LogSettings()

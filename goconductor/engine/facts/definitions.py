@@ -27,6 +27,7 @@ from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.constructs.children import DEPTH_MAX
+from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
@@ -55,6 +56,8 @@ class Definitions:
     ) -> None:
         self.checks: list[Callable[[Definition], None]] = []
         """Called with each definition before it is stored; what they raise refuses it."""
+        self.strict = False
+        """Whether a definition is refused of which something is doubtful; where not, that is told in the log."""
         self._stored = stored
         self._serial = serial
         self._instances = instances
@@ -149,8 +152,30 @@ class Definitions:
             serial = self._serial() if self._serial is not None else None
             await self._stored.put(stored, activate=activate, offered_by=serial if version in ours else None)
 
+    def judge(self, definition: Definition) -> None:
+        """Tell in the log what is doubtful about a definition, once for each version, or refuse it.
+
+        Args:
+            definition: one that can run.
+
+        Raises:
+            DefinitionError: something is doubtful, and this process is strict; has all doubts.
+        """
+        if not self.strict and self.at_hand(definition.version) is not None:
+            return
+        found = doubts(definition)
+        if found and self.strict:
+            raise DefinitionError(definition.name, found, cannot="be registered, as definitions.strict is set")
+        for doubt in found:
+            logger.warning("saga %r: %s", definition.name, doubt)
+
     async def register(
-        self, definition: Definition, *, activate: bool | None = None, children: Mapping[str, str] | None = None
+        self,
+        definition: Definition,
+        *,
+        activate: bool | None = None,
+        children: Mapping[str, str] | None = None,
+        derived: bool = False,
     ) -> Plan:
         """Check a definition and store it.
 
@@ -160,14 +185,17 @@ class Definitions:
                 comes from elsewhere, and True makes it active where no living instance offers any, if all know its features.
             children: versions of sagas that its steps start, by their names. Of the others the active version is taken, where the
                 definition names none.
+            derived: whether it is made of a version that was judged (:meth:`judge`) itself.
 
         Raises:
-            DefinitionError: it cannot run; has all problems.
+            DefinitionError: it cannot run; has all problems. Or something is doubtful, and this process is strict.
         """
         validate.check(definition)
         for check in self.checks:
             check(definition)
         definition = await self.with_children(definition, children or {})
+        if not derived:
+            self.judge(definition)
         plan = plans.plan(definition)
         stored = StoredDefinition(
             namespace=DEFAULT_NAMESPACE,

@@ -1,4 +1,5 @@
-"""What a definition may hold and its writer has hardly meant. It can run; ``definition check`` refuses it, registering it warns.
+"""What a definition may hold and its writer has hardly meant. It can run; ``definition check`` refuses it, registering it warns,
+or refuses it too where ``definitions.strict`` is set.
 
 Each doubt names a path on which it shows, and the remedy. What only the owner of a step knows is no doubt: a step of which a
 document does not say whether its code has a compensation may have one.
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from goconductor.errors import ConditionError
 from goconductor.saga.definition import Definition, Step, StepRole, every_step
 from goconductor.saga.expressions.conditions import compile_condition
-from goconductor.saga.plan import Plan
+from goconductor.saga.plan import Plan, plan
 
 
 def doubts(definition: Definition) -> list[str]:
@@ -20,9 +21,9 @@ def doubts(definition: Definition) -> list[str]:
     Args:
         definition: one that can run.
     """
-    plan = Plan(definition)
-    before_pivot = [step for step in definition.steps if plan.roles[step.id] is StepRole.COMPENSATABLE]
-    return [*_never(every_step(definition.steps)), *_left_standing(plan, before_pivot)]
+    compiled = plan(definition)
+    before_pivot = [step for step in definition.steps if compiled.roles[step.id] is StepRole.COMPENSATABLE]
+    return [*_never(every_step(definition.steps)), *_left_standing(compiled, before_pivot)]
 
 
 def _never(steps: Iterable[Step]) -> Iterator[str]:
