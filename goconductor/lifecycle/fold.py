@@ -47,15 +47,16 @@ class Fold(Counts):
     ``status`` is the saga's as people see it, after the last event. ``unclosed`` has for each step how many of its successors
     must still be compensated; :mod:`turning` keeps it. ``log`` has the answers of conditions that are in the log, ``unkept``
     those that are not. ``at`` is the time of the event that is being folded, ``begun`` the steps that have begun to wait for a
-    signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended. ``won`` are the places of
-    items that have succeeded, by map, where that was asked. ``given`` is the place of the first item that
-    was given no slot, by map, where that was asked. ``size`` counts all steps, those that have grown included.
-    ``rewound`` are the steps that a rewind takes back.
+    signal by it, ``grown`` the maps that it has grown, ``joins`` those of which a lost item has ended. ``awaiting`` are the steps
+    that wait for a signal, by its name, once one has come (:mod:`wait`). ``won`` are the places of items that have succeeded, by
+    map, where that was asked. ``given`` is the place of the first item that was given no slot, by map, where that was asked.
+    ``size`` counts all steps, those that have grown included. ``rewound`` are the steps that a rewind takes back.
     """
 
     __slots__ = (
         "_awaited",
         "_seen_to",
+        "awaiting",
         "begun",
         "given",
         "grown",
@@ -81,6 +82,7 @@ class Fold(Counts):
         self.reason = state.reason
         self.input = state.input
         self.at = state.at
+        self.awaiting: dict[str, list[tuple[float, tuple[int, ...], str]]] | None = None
         self.begun: list[str] = []
         self.grown: list[str] = []
         self.joins: list[str] = []

@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
 from goconductor.lifecycle.moves import beginning
@@ -37,22 +37,18 @@ def received(fold: Fold, event: SignalReceived) -> None:
     Raises:
         RequestRefusedError: the definition knows no such signal, the approval is for another round, or a limit is reached.
     """
-    waiters = fold.plan.signals.get(template(event.name))
     if event.approves:
         _check_approval(fold, event)
     elif event.name in fold.plan.approvals:
         raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
-    if waiters is None:
+    if template(event.name) not in fold.plan.signals:
         raise RequestRefusedError(f"saga {fold.plan.name!r} waits for no signal {event.name[:100]!a}; {_known(fold, event.name)}")
     if fold.state.signals_received >= RECEIVED_MAX:
         raise RequestRefusedError(f"saga {fold.state.saga_id} has had {RECEIVED_MAX:,} signals; it takes no more in its life")
     fold.fields["signals_received"] = fold.state.signals_received + 1
     signal = Signal(event.name, event.id, event.payload, event.by, fold.at, 0, event.approves, event.seen_round, event.reason)
-    if fold.plan.data is not None:
-        waiters = tuple(sorted((name for name in fold.steps if template(name) in waiters), key=fold.plan.order_of_wait))
-    ready = [name for name in waiters if (step := fold.step(name)).action.status is ActionStatus.WAITING and not step.wishes]
     answers = []
-    for name in sorted(ready, key=lambda name: fold.step(name).action.since or 0.0):
+    for name in wait.in_turn(fold, event.name):
         answers.append(wait.fits(fold, name, signal))
         if answers[-1] is True:
             _take(fold, name, signal)

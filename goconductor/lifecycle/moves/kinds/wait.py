@@ -15,14 +15,15 @@ other by then, and the timer of the one before concerns it no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from goconductor.lifecycle.facts.effects import SetTimer
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import Answer, Failure, Side
-from goconductor.lifecycle.facts.status import ActionStatus
+from goconductor.lifecycle.facts.status import ACTION_WAITING, ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions
@@ -50,7 +51,46 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     due_at = None if limit is None else fold.at + limit
     fold.set_action(name, cause, Side(ActionStatus.WAITING, attempt, due_at=due_at, since=fold.at))
     fold.begun.append(name)
+    if fold.awaiting is not None:
+        _note(fold, name)
     return None
+
+
+def in_turn(fold: Fold, signal: str) -> Iterator[str]:
+    """Yield the steps that wait for a signal, those first that began first, and of one event those first in the definition.
+
+    A fold looks at all steps once, and only where a signal comes. From then on it notes who begins to wait. Who waits no more is
+    forgotten where it is met: thousands of steps may wait for one signal each, and none of them is looked at for another one.
+
+    Args:
+        fold: the saga.
+        signal: the signal's name; of an approval the name of its step.
+    """
+    if fold.awaiting is None:
+        fold.awaiting = {}
+        for name, step in fold.steps.items():
+            if step.action.status is ACTION_WAITING:
+                _note(fold, name)
+    turns, place = fold.awaiting.get(signal, []), 0
+    while place < len(turns):
+        since, _, name = turns[place]
+        step = fold.step(name)
+        if step.action.status is ACTION_WAITING and (step.action.since or 0.0) == since and not step.wishes:
+            place += 1
+            yield name
+        else:
+            del turns[place]
+
+
+def _note(fold: Fold, name: str) -> None:
+    wait, action = fold.plan.steps[name].wait, fold.step(name).action
+    if wait is None or fold.awaiting is None:
+        return
+    turns = fold.awaiting.setdefault(wait.event or name, [])
+    turn = (action.since or 0.0, fold.plan.order_of_wait(name), name)
+    place = bisect_left(turns, turn)
+    if turns[place : place + 1] != [turn]:
+        turns.insert(place, turn)
 
 
 def hand_out(fold: Fold) -> list[str]:
