@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.sagas.watch import changes
+from goconductor.control.watching.changes import changes
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError
 from goconductor.ports.store import Head

@@ -9,8 +9,8 @@ from typing import Any
 import grpc
 import pytest
 
-from goconductor.control.sagas import streaming
 from goconductor.control.settings.doors import GrpcSettings
+from goconductor.control.watching import streaming
 from goconductor.grpc.door import Door
 from tests.doors.conftest import INPUT, Shop
 from tests.doors.over_grpc import Caller, Refusal, value

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from goconductor.control.sagas import streaming
+from goconductor.control.watching import streaming
 from goconductor.rest.app import create_app
 from tests.doors.conftest import Shop
 

@@ -23,7 +23,7 @@ from goconductor.control.models import Document, SagaDetail, StepDetail, StepSta
 from goconductor.control.sagas import starting
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import Precautions, RefusedNowError, StepNotFoundError, ask, expected_of
-from goconductor.control.sagas.watch import changes
+from goconductor.control.watching.changes import changes
 from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaNotFoundError, nearest

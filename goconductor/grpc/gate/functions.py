@@ -15,7 +15,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_SAGAS}.GetResult": "sagas.queries.saga_status",
     f"{_SAGAS}.ListSagas": "sagas.queries.list_sagas",
     f"{_SAGAS}.GetHistory": "sagas.queries.history",
-    f"{_SAGAS}.WatchSaga": "sagas.streaming.stream",
+    f"{_SAGAS}.WatchSaga": "watching.streaming.stream",
     f"{_SAGAS}.PreviewRestart": "sagas.requests.preview_restart",
     f"{_SAGAS}.GetSagaDiagram": "diagrams.drawing.saga_diagram",
     f"{_SAGAS}.Signal": "sagas.signals.signal",

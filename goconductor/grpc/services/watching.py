@@ -15,8 +15,8 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import expected_of
-from goconductor.control.sagas.streaming import stream
 from goconductor.control.settings.settings import Settings
+from goconductor.control.watching.streaming import stream
 from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
 from goconductor.grpc.documents import message

@@ -17,7 +17,7 @@ FUNCTIONS: dict[str, str] = {
     f"GET {_SAGA}/diagram": "diagrams.drawing.saga_diagram",
     f"GET {_SAGA}/history": "sagas.queries.history",
     f"POST {_SAGA}/restart/preview": "sagas.requests.preview_restart",
-    f"GET {_SAGA}/events": "sagas.streaming.stream",
+    f"GET {_SAGA}/events": "watching.streaming.stream",
     f"POST {_SAGA}/signals/{{name}}": "sagas.signals.signal",
     f"POST {_SAGA}/steps/{{step}}/approve": "sagas.signals.approve",
     "POST /v1/outcomes": "sagas.signals.report",

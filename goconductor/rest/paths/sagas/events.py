@@ -22,7 +22,7 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import expected_of
-from goconductor.control.sagas.streaming import stream
+from goconductor.control.watching.streaming import stream
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.rest.http.head_requests import FLAG

@@ -10,7 +10,7 @@ from uuid import UUID
 from goconductor.control.actor import Actor
 from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
-from goconductor.control.sagas.watch import changes
+from goconductor.control.watching.changes import changes
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.status import SagaStatus
 
