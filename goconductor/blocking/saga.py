@@ -205,6 +205,45 @@ class BlockingSaga(Generic[O]):
         """
         return self._ask(lambda _: self._handle.preview_restart(from_step, inputs=inputs))
 
+    def restart_as_new(
+        self,
+        *,
+        reason: str,
+        inputs: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        despite_effects: bool = False,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Begin a new saga in place of this one, which has ended: ``restarted_as`` of the answer is its id. It can be done once.
+
+        Args:
+            reason: why; it stands in the new saga's history.
+            inputs: other JSON values for members of the input, by name; the others stay as they were.
+            version: of the definition; ``"active"`` for the one that new sagas take now, None for the one that this saga had.
+            despite_effects: also where something that it did stands, and may then be there twice.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            DefinitionNotFoundError: there is no such version.
+            InputRefusedError: the input does not fit that version's schema.
+            PayloadError: a value cannot be kept.
+        """
+        return self._ask(
+            lambda _: self._handle.restart_as_new(
+                reason=reason,
+                inputs=inputs,
+                version=version,
+                despite_effects=despite_effects,
+                by=by,
+                revision=revision,
+                request_id=request_id,
+            )
+        )
+
     def terminate(
         self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:

@@ -71,6 +71,10 @@ def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
         head.append(f"  {plain(detail.reason)}", "dim")
     if detail.parent is not None:
         head.append(plain(f"  started by step {detail.parent.step} of saga {detail.parent.saga_id}"), "dim")
+    if detail.restarted_from is not None:
+        head.append(f"  restarted from saga {detail.restarted_from}", "dim")
+    if detail.restarted_as is not None:
+        head.append(f"  restarted as saga {detail.restarted_as}", "bold")
     if detail.rewinding:
         head.append(plain(f"  undoes and begins again: {', '.join(detail.rewinding)}"), "yellow")
     if detail.left_standing:

@@ -126,6 +126,8 @@ class SagaDetail(Document):
     updated_at: datetime
     labels: dict[str, str] = {}
     parent: Annotated[ParentDetail | None, Field(description="the step of another saga that started it, and ends with it")] = None
+    restarted_from: Annotated[UUID | None, Field(description="the saga that had ended, and in whose place it was started")] = None
+    restarted_as: Annotated[UUID | None, Field(description="the saga that was started in its place, once it had ended")] = None
     signals: Annotated[list[SignalDetail], Field(description="those that no step has taken, in the order of the log")] = []
     input: Any = None
     output: Annotated[Any, Field(description="what it answers; only of a completed saga")] = None
@@ -163,6 +165,7 @@ class SagaSummary(Document):
     started_at: datetime
     updated_at: datetime
     labels: dict[str, str] = {}
+    restarted_from: Annotated[UUID | None, Field(description="the saga that had ended, and in whose place it was started")] = None
 
 
 class SagaPage(Document):

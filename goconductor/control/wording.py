@@ -7,6 +7,7 @@ from typing import assert_never
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
+from goconductor.lifecycle.facts.restart import Restart
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.pending_work import goes_back
@@ -18,7 +19,8 @@ from goconductor.saga.plan import Plan
 
 def doer(event: Event | None, participant: str) -> str:
     """Return the actor: the operator who is named, else the participant that wrote the event."""
-    return getattr(event, "by", "") or participant or "somebody"
+    restart = getattr(event, "restart", None)
+    return getattr(event if restart is None else restart.asked, "by", "") or participant or "somebody"
 
 
 def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, before: SagaState | None, plan: Plan) -> str:
@@ -40,7 +42,7 @@ def happened(event: Event | None, entry: LogEntry, took_seconds: float | None, b
 def _sentence(event: Event, who: str, took: float | None, before: SagaState | None, plan: Plan) -> str:
     match event:
         case e.SagaStarted():
-            return f"{who} started the saga"
+            return f"{who} {_began(event.restart)}"
         case e.ActionSucceeded():
             return f"{who} ran {event.step}{_details(event, took)}{_late(event, before)}"
         case e.ActionFailed():
@@ -129,6 +131,14 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} gave {event.step} another {together(sorted(event.inputs))}{_why(event.reason)}"
         case _:  # pragma: no cover
             assert_never(event)
+
+
+def _began(restart: Restart | None) -> str:
+    if restart is None:
+        return "started the saga"
+    version = "" if restart.asked.version is None else f" by version {restart.asked.version}"
+    given = f" with another {together(sorted(restart.asked.inputs))}" if restart.asked.inputs else ""
+    return f"restarted saga {restart.saga_id} as this one{version}{given}{_why(restart.asked.reason)}"
 
 
 def _asks(event: e.ActionHandedOut) -> str:

@@ -15,6 +15,7 @@ from goconductor.engine.log.reader import Reader
 from goconductor.engine.log.start import Started, Starter
 from goconductor.engine.steps.listeners import Listener, notify
 from goconductor.errors import SagaNotFoundError
+from goconductor.lifecycle.facts.restart import Restart
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.plan import Plan
 
@@ -64,6 +65,7 @@ class Starting:
         transaction: Transaction | None = None,
         identity: Any = msgspec.UNSET,
         priority: int = 0,
+        restart: Restart | None = None,
     ) -> Started:
         """Start a saga.
 
@@ -78,6 +80,7 @@ class Starting:
                 begins it then.
             priority: of its steps where they wait for room in a process; greater ones come first.
             identity: compared in place of the input when the key has started a saga before; the input, if left out.
+            restart: the saga that had ended in whose place it begins, and who asked for that; not with a transaction.
 
         Raises:
             PayloadError: the input cannot be kept.
@@ -91,6 +94,8 @@ class Starting:
         if reply:
             self._hear(reply_to)
         start = self._starter.start if transaction is None else partial(self._starter.start_in, transaction)
+        if restart is not None:
+            start = partial(start, restart=restart)
         words = labels or {}
         started = await start(plan, input, key=key, labels=words, reply_to=reply_to, identity=identity, priority=priority)
         if transaction is None and self._listeners and not started.existing:

@@ -34,6 +34,9 @@ FOR_NOBODY = {
     "sagas.starting.start_fire": "the leader fires what an actor has scheduled",
     "sagas.queries.surroundings": "a part of what an actor has asked for",
     "sagas.children.started_by": "a part of what an actor has asked for",
+    "sagas.restarts.check": "a part of what an actor has asked for",
+    "sagas.restarts.restart": "a part of a request that an actor has asked",
+    "sagas.restarts.restarted_as": "a part of what an actor has asked for",
 }
 """Functions that reach the store, and that no actor asks for."""
 

@@ -188,3 +188,17 @@ async def test_a_dry_run_of_a_restart_tells_what_would_go_back(operator: Operato
     refused = await operator.ask("saga", "restart", saga_id, "--reason", "so", "--dry-run")
     assert refused.code == 1
     assert "would be refused: " in refused.out
+
+
+async def test_a_saga_that_has_ended_is_restarted_as_a_new_one(operator: Operator) -> None:
+    old = await operator.start(card="declined")
+    await operator.node.wait_for_end(UUID(old), 300)
+    arguments = ("saga", "restart-as-new", old, "--reason", "so", "--input", 'card="4242"', "--request-id", "monday")
+    new = (await operator.ask(*arguments, "--json")).json["restarted_as"]
+    shown = await operator.ask(*arguments)
+    assert (shown.code, f"restarted as saga {new}" in " ".join(shown.out.split())) == (0, True)
+    assert f"restarted from saga {old}" in " ".join((await operator.ask("saga", "show", new)).out.split())
+    await operator.node.wait_for_end(UUID(new), 300)
+    assert (await operator.ask("saga", "show", new, "--json")).json["status"] == "completed"
+    code, text = told(await operator.ask("saga", "restart-as-new", new, "--reason", "so"))
+    assert (code, "restart it with despite_effects" in text) == (1, True)

@@ -26,6 +26,7 @@ async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World)
         "resume",
         "abort",
         "restart",
+        "restart_as_new",
         "preview_restart",
         "terminate",
         "retry",

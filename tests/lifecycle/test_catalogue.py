@@ -10,18 +10,19 @@ import pytest
 
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, OPERATIONS, Kind, Operation, Request
 from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
+from goconductor.lifecycle.facts.restart import RestartAsNew
 
 OF_EVERY_EVENT = {*StepEvent.__struct_fields__, "by", "reason"}
 FOUND = {"version_before"}
 """What nobody gives: it is found where the event is made."""
-TYPES = {Kind.FLAG: (bool,), Kind.STEP: (str,), Kind.VALUE: (object,), Kind.VALUES: (dict, NoneType)}
+TYPES = {Kind.FLAG: (bool,), Kind.STEP: (str,), Kind.TEXT: (str, NoneType), Kind.VALUE: (object,), Kind.VALUES: (dict, NoneType)}
 
 each_operation = pytest.mark.parametrize("operation", CATALOGUE, ids=lambda operation: operation.request)
 
 
 def test_every_request_is_in_the_catalogue_once() -> None:
     assert [operation.request for operation in CATALOGUE] == list(Request)
-    assert set(OPERATIONS) == set(get_args(OperatorRequest))
+    assert set(OPERATIONS) == {*get_args(OperatorRequest), RestartAsNew}
 
 
 @each_operation

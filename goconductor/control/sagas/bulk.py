@@ -24,6 +24,7 @@ from pydantic import Field
 from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import Document, SagaDetail, StepStatus
+from goconductor.control.sagas import restarts
 from goconductor.control.sagas.queries import list_sagas, saga_status
 from goconductor.control.sagas.requests import Precautions, ask, expected_of, kept, migrator
 from goconductor.control.sagas.starting import KEY_CHARACTERS_MAX, key_faults
@@ -35,8 +36,8 @@ from goconductor.errors import (
     StoreUnavailableError,
     nearest,
 )
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Request
-from goconductor.lifecycle.facts.events import OperatorRequest
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Kind, Operation, Request
+from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.ports.store import Known
 
 SAGAS_MAX = 500
@@ -84,6 +85,7 @@ class BulkItem(Selected):
     steps: list[str] = Field(default_factory=list, description="the steps that it was about; if partly, those that have had it")
     problem: Annotated[str | None, Field(description="why it was refused, and the remedy")] = None
     status: Annotated[str | None, Field(description="of the saga, after the request")] = None
+    restarted_as: Annotated[UUID | None, Field(description="the saga that was started in its place")] = None
 
 
 class BulkReport(Document):
@@ -111,7 +113,7 @@ class Bulk(NamedTuple):
     reason: str = ""
     values: Mapping[str, Any] = {}
 
-    def asked(self, step: str) -> OperatorRequest:
+    def asked(self, step: str) -> Asked:
         """Make the request about one step, or about a saga as a whole where the request is."""
         return self.operation.asked(step=step, reason=self.reason, values=self.values)
 
@@ -245,6 +247,8 @@ async def _one(
                 await migrator(node).prove(selected.saga_id, asked.values["version"])
             else:
                 _check_allowed(asked, selected, detail, steps)
+                if isinstance(would := asked.asked(""), RestartAsNew):
+                    await restarts.check(node, selected.saga_id, would)
             return _item(detail, BulkOutcome.ALLOWED, steps)
         expected = None if selected.revision is None else expected_of(selected.revision)
         is_asked = True
@@ -326,6 +330,7 @@ def _item(detail: SagaDetail, outcome: BulkOutcome, steps: Sequence[str], proble
         steps=[step for step in steps if step],
         problem=problem,
         status=detail.status,
+        restarted_as=detail.restarted_as,
     )
 
 

@@ -24,6 +24,7 @@ from goconductor.control.models import (
 from goconductor.control.sagas import filters
 from goconductor.control.sagas.attended import side_of, unattended
 from goconductor.control.sagas.children import started_by
+from goconductor.control.sagas.restarts import restarted_as, restarted_from
 from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.control.wording import in_use
 from goconductor.engine.facts.log import brought_up
@@ -62,6 +63,9 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
     output, problem = _output(plan, state)
     by_step = of_steps(plan, state, unattended(plan, state, around))
     accepted = {*of_saga(plan, state), *itertools.chain.from_iterable(by_step.values())}
+    successor = await restarted_as(node, head) if Request.RESTART_AS_NEW in accepted else None
+    if successor is not None:
+        accepted.remove(Request.RESTART_AS_NEW)
     return SagaDetail(
         saga_id=saga_id,
         saga=head.saga,
@@ -78,6 +82,8 @@ async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
         updated_at=moment(head.updated_at),
         labels=head.labels,
         parent=None if state.parent is None else ParentDetail(**msgspec.structs.asdict(state.parent)),
+        restarted_from=restarted_from(head),
+        restarted_as=successor,
         signals=[_signal(signal) for signal in state.signals],
         input=state.input,
         output=output,
@@ -150,6 +156,7 @@ async def list_sagas(
             started_at=moment(head.started_at),
             updated_at=moment(head.updated_at),
             labels=head.labels,
+            restarted_from=restarted_from(head),
         )
         for head in page.heads
     ]

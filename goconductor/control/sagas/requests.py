@@ -27,6 +27,7 @@ from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import Hindrance, RestartPreview, SagaDetail
 from goconductor.control.sagas.attended import fenced, side_of, unattended
 from goconductor.control.sagas.queries import saga_status, surroundings
+from goconductor.control.sagas.restarts import restart
 from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import View
@@ -35,7 +36,7 @@ from goconductor.engine.log.migrating import Migrator
 from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
 from goconductor.lifecycle.asked.allowed import allowed
-from goconductor.lifecycle.asked.catalogue import OPERATIONS, Kind, Request
+from goconductor.lifecycle.asked.catalogue import OPERATIONS, Asked, Kind, Request
 from goconductor.lifecycle.asked.restarting import preview
 from goconductor.lifecycle.facts.events import (
     Event,
@@ -46,6 +47,7 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     StepEvent,
 )
+from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
 from goconductor.saga.data import values
@@ -126,10 +128,8 @@ def expected_of(revision: str) -> Expected:
     return Expected(int(found[1]), int(found[2], 16))
 
 
-async def ask(
-    actor: Actor, node: Node, saga_id: UUID, request: OperatorRequest, precautions: Precautions = NO_PRECAUTIONS
-) -> SagaDetail:
-    """Make a request about a saga that is on its way.
+async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautions: Precautions = NO_PRECAUTIONS) -> SagaDetail:
+    """Make a request about a saga that is on its way, or about another one in place of one that has ended.
 
     Args:
         actor: the actor; the saga's history keeps the name.
@@ -146,10 +146,14 @@ async def ask(
         RefusedNowError: its state does not allow this; names what it allows.
         RequestInvalidError: a reason is missing; or the reason or another argument cannot be kept.
         PayloadError: an output or an input cannot be kept.
+        DefinitionNotFoundError: a saga is to be restarted as a new one by a version that is not there.
+        InputRefusedError: the input of the new one does not fit that version's schema.
         StoreUnavailableError: the database cannot be reached; whether the request was recorded is then open.
     """
     request = msgspec.structs.replace(kept(node, request, precautions.request_id), by=actor.name)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
+    if isinstance(request, RestartAsNew):
+        return await _restart_as_new(actor, node, saga_id, request, precautions)
     if isinstance(request, RestartRequested):
         await _known_to_all(node, await node.plan_of(view.state))
     named = getattr(request, "step", "") or getattr(request, "from_step", "")
@@ -247,15 +251,37 @@ async def _request(
     except RequestRefusedError as error:
         if event_id is not None and await stands(node, saga_id, event, event_id):
             return await saga_status(actor, node, saga_id)  # the same request came twice at once
-        if type(error) is not RequestRefusedError:
-            raise
-        now = (await node.view(saga_id)).state
-        plan = await node.plan_of(now)
-        alone = unattended(plan, now, await surroundings(node, plan, now))
-        raise RefusedNowError(str(error), allowed(plan, now, alone)) from None
+        raise await _with_what_is_allowed(node, saga_id, error) from None
     if event_id is not None:
         await stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(actor, node, saga_id)
+
+
+async def _restart_as_new(actor: Actor, node: Node, saga_id: UUID, asked: RestartAsNew, precautions: Precautions) -> SagaDetail:
+    request_id = precautions.request_id
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            there = await restart(node, saga_id, asked, expected=precautions.expected, request_id=request_id)
+    except TimeoutError:
+        problem = "the database went away; repeat the request, a saga is restarted once however often that is asked"
+        raise StoreUnavailableError(problem) from None
+    except RequestRefusedError as error:
+        raise await _with_what_is_allowed(node, saga_id, error) from None
+    if not there.new and (request_id is None or there.restart.request_id != request_id):
+        raise RefusedNowError(f"saga {saga_id} was restarted before, as saga {there.saga_id}; see to that one", ())
+    if there.restart.asked != asked:
+        raise RequestIdReusedError
+    return await saga_status(actor, node, saga_id)
+
+
+async def _with_what_is_allowed(node: Node, saga_id: UUID, error: RequestRefusedError) -> RequestRefusedError:
+    """Return a refusal with the requests that the saga would accept instead, unless it is about something else."""
+    if type(error) is not RequestRefusedError:
+        return error
+    now = (await node.view(saga_id)).state
+    plan = await node.plan_of(now)
+    alone = unattended(plan, now, await surroundings(node, plan, now))
+    return RefusedNowError(str(error), allowed(plan, now, alone))
 
 
 def migrator(node: Node) -> Migrator:
@@ -314,7 +340,7 @@ async def stands(node: Node, saga_id: UUID, event: Event, event_id: UUID) -> boo
     return True
 
 
-def kept(node: Node, request: OperatorRequest, request_id: str | None) -> OperatorRequest:
+def kept(node: Node, request: Asked, request_id: str | None) -> Asked:
     """Return the request as it will be read, and no longer the caller's to change.
 
     Raises:

@@ -27,7 +27,7 @@ LABELS_MAX = 20
 KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 _LABEL_CHARACTERS_MAX = 255
-_RESERVED = "goconductor/"
+RESERVED = "goconductor/"
 """Labels that begin with this are the library's own: a schedule's sagas are found by one."""
 
 
@@ -192,8 +192,8 @@ def check_names(key: object, labels: object) -> None:
     for name, value in labels.items():
         if not isinstance(name, str) or not _LABEL.fullmatch(name):
             found.append(Fault("labels", f"have a name {str(name)[:63]!a}; use up to 63 letters, digits, '_', '.', '/' and '-'"))
-        elif name.startswith(_RESERVED):
-            found.append(Fault(f"labels.{name}", f"is reserved: choose a name that does not begin with {_RESERVED!r}"))
+        elif name.startswith(RESERVED):
+            found.append(Fault(f"labels.{name}", f"is reserved: choose a name that does not begin with {RESERVED!r}"))
         elif not isinstance(value, str):
             kind = "null" if value is None else f"of type {type(value).__name__}"
             found.append(Fault(f"labels.{name}", f"is {kind}; labels are texts: give str(value)"))

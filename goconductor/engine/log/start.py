@@ -29,6 +29,7 @@ from goconductor.lifecycle.decide import begin
 from goconductor.lifecycle.facts.effects import Decision, Effect
 from goconductor.lifecycle.facts.events import SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
+from goconductor.lifecycle.facts.restart import Restart
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.pending_work import looked_at
 from goconductor.ports.clock import Clock
@@ -120,10 +121,13 @@ class Starter:
         reply_to: str,
         identity: Any = msgspec.UNSET,
         priority: int = 0,
+        restart: Restart | None = None,
     ) -> Started:
         """Start a saga, and run here what can be run at once. Parameters and errors as of :meth:`Starting.start`."""
         with self._observer.starting(plan.name) as starting:
             event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent, priority=priority)
+            if restart is not None:
+                event = replace(event, restart=restart)
             started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             starting.started(started.saga_id, existing=started.existing)
         return started

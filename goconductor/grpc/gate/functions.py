@@ -24,7 +24,7 @@ FUNCTIONS: dict[str, str] = {
         (
             f"{_SAGAS}.{name}"
             for name in (
-                *("Pause", "Resume", "Abort", "Restart", "Terminate"),
+                *("Pause", "Resume", "Abort", "Restart", "RestartAsNew", "Terminate"),
                 *("DropSignal", "Retry", "Skip", "Declare", "EditInput", "Migrate"),
             )
         ),

@@ -276,6 +276,26 @@ class RestartRequest(_message.Message):
     inputs: _values_pb2.Value
     def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., from_step: _Optional[str] = ..., inputs: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
+class RestartAsNewRequest(_message.Message):
+    __slots__ = ("saga_id", "by", "revision", "request_id", "reason", "inputs", "version", "despite_effects")
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DESPITE_EFFECTS_FIELD_NUMBER: _ClassVar[int]
+    saga_id: str
+    by: str
+    revision: str
+    request_id: str
+    reason: str
+    inputs: _values_pb2.Value
+    version: str
+    despite_effects: bool
+    def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., inputs: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., version: _Optional[str] = ..., despite_effects: bool = ...) -> None: ...
+
 class PreviewRestartRequest(_message.Message):
     __slots__ = ("saga_id", "from_step", "inputs")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]
@@ -465,7 +485,7 @@ class Selected(_message.Message):
     def __init__(self, saga_id: _Optional[str] = ..., revision: _Optional[str] = ...) -> None: ...
 
 class SagaDetail(_message.Message):
-    __slots__ = ("saga_id", "saga", "version", "status", "revision", "allowed", "late_effects", "left_standing", "rewinding", "deadline_at", "reason", "started_at", "updated_at", "labels", "signals", "input", "output", "steps", "parent")
+    __slots__ = ("saga_id", "saga", "version", "status", "revision", "allowed", "late_effects", "left_standing", "rewinding", "deadline_at", "reason", "started_at", "updated_at", "labels", "signals", "input", "output", "steps", "parent", "restarted_from", "restarted_as")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -492,6 +512,8 @@ class SagaDetail(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
+    RESTARTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    RESTARTED_AS_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     saga: str
     version: str
@@ -511,7 +533,9 @@ class SagaDetail(_message.Message):
     output: _values_pb2.Value
     steps: _containers.RepeatedCompositeFieldContainer[StepDetail]
     parent: ParentDetail
-    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., revision: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., late_effects: bool = ..., left_standing: _Optional[_Iterable[str]] = ..., rewinding: _Optional[_Iterable[str]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., signals: _Optional[_Iterable[_Union[SignalDetail, _Mapping]]] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepDetail, _Mapping]]] = ..., parent: _Optional[_Union[ParentDetail, _Mapping]] = ...) -> None: ...
+    restarted_from: str
+    restarted_as: str
+    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., revision: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., late_effects: bool = ..., left_standing: _Optional[_Iterable[str]] = ..., rewinding: _Optional[_Iterable[str]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., signals: _Optional[_Iterable[_Union[SignalDetail, _Mapping]]] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepDetail, _Mapping]]] = ..., parent: _Optional[_Union[ParentDetail, _Mapping]] = ..., restarted_from: _Optional[str] = ..., restarted_as: _Optional[str] = ...) -> None: ...
 
 class ParentDetail(_message.Message):
     __slots__ = ("saga_id", "step", "round", "attempt")
@@ -600,7 +624,7 @@ class SignalDetail(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., payload: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., approves: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., why: _Optional[str] = ...) -> None: ...
 
 class SagaSummary(_message.Message):
-    __slots__ = ("saga_id", "saga", "version", "status", "started_at", "updated_at", "labels")
+    __slots__ = ("saga_id", "saga", "version", "status", "started_at", "updated_at", "labels", "restarted_from")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -615,6 +639,7 @@ class SagaSummary(_message.Message):
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    RESTARTED_FROM_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     saga: str
     version: str
@@ -622,7 +647,8 @@ class SagaSummary(_message.Message):
     started_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    restarted_from: str
+    def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., restarted_from: _Optional[str] = ...) -> None: ...
 
 class SagaPage(_message.Message):
     __slots__ = ("sagas", "cursor", "searched_until")
@@ -686,17 +712,19 @@ class BulkReport(_message.Message):
     def __init__(self, request: _Optional[str] = ..., dry_run: bool = ..., request_id: _Optional[str] = ..., counts: _Optional[_Mapping[str, int]] = ..., sagas: _Optional[_Iterable[_Union[BulkItem, _Mapping]]] = ...) -> None: ...
 
 class BulkItem(_message.Message):
-    __slots__ = ("saga_id", "revision", "outcome", "steps", "problem", "status")
+    __slots__ = ("saga_id", "revision", "outcome", "steps", "problem", "status", "restarted_as")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     STEPS_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    RESTARTED_AS_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     revision: str
     outcome: str
     steps: _containers.RepeatedScalarFieldContainer[str]
     problem: str
     status: str
-    def __init__(self, saga_id: _Optional[str] = ..., revision: _Optional[str] = ..., outcome: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., problem: _Optional[str] = ..., status: _Optional[str] = ...) -> None: ...
+    restarted_as: str
+    def __init__(self, saga_id: _Optional[str] = ..., revision: _Optional[str] = ..., outcome: _Optional[str] = ..., steps: _Optional[_Iterable[str]] = ..., problem: _Optional[str] = ..., status: _Optional[str] = ..., restarted_as: _Optional[str] = ...) -> None: ...

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.lifecycle.decide import decide
-from goconductor.lifecycle.facts.events import OperatorRequest
+from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.moves.requests import editable
@@ -25,7 +25,7 @@ STEPS_LOOKED_AT_MAX = 100_000
 def of_saga(plan: Plan, state: SagaState) -> list[Request]:
     """Return the requests about the whole saga that it would accept now."""
     if state.phase.ended:
-        return []
+        return [each.request for each in CATALOGUE if each.of_ended and state.parent is None]
     samples: dict[str, Any] = {"forced": state.phase is SagaStatus.TERMINATING}  # then nothing else is accepted
     if state.signals:
         samples["signal"] = state.signals[0].id
@@ -66,7 +66,7 @@ def allowed(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> l
     return [request for request in Request if request in taken]
 
 
-def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator[tuple[Request, OperatorRequest]]:
+def _tries(plan: Plan, state: SagaState, name: str, *, forced: bool) -> Iterator[tuple[Request, Asked]]:
     """Make every request about a step, with values that somebody could give; a step without inputs has none to edit."""
     step = state.step(name)
     inputs, edited = editable(plan, name, step)
@@ -98,7 +98,9 @@ def _new_value(edited: Mapping[str, object]) -> str:
     return f"{_REASON} {len(edited)} {edited!r}"
 
 
-def _accepts(plan: Plan, state: SagaState, event: OperatorRequest) -> bool:
+def _accepts(plan: Plan, state: SagaState, event: Asked) -> bool:
+    if isinstance(event, RestartAsNew):
+        return False
     try:
         decide(plan, state, event)
     except (RequestRefusedError, UnexpectedEventError, InvariantError):  # what only a trial meets hides no saga from people

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
+from goconductor.lifecycle.facts.restart import RestartAsNew
+
+Asked: TypeAlias = OperatorRequest | RestartAsNew
+"""What can be asked: an event of the saga, or another saga in its place."""
 
 
 class Request(enum.StrEnum):
@@ -24,6 +28,7 @@ class Request(enum.StrEnum):
     RESUME = "resume"
     ABORT = "abort"
     RESTART = "restart"
+    RESTART_AS_NEW = "restart_as_new"
     TERMINATE = "terminate"
     DROP_SIGNAL = "drop_signal"
     MIGRATE = "migrate"
@@ -69,14 +74,14 @@ class Operation(NamedTuple):
 
     Attributes:
         request: its name.
-        event: what stands in the log once it is accepted.
+        event: what stands in the log once it is accepted; for another saga in its place, what is asked of that.
         summary: what it does, in sentences.
         parameters: what it takes beside the step and the reason.
         why: why it must be explained, as a clause in which ``{step}`` is the step; empty where a reason may be left out.
     """
 
     request: Request
-    event: type[OperatorRequest]
+    event: type[Asked]
     summary: str
     parameters: tuple[Parameter, ...] = ()
     why: str = ""
@@ -85,6 +90,11 @@ class Operation(NamedTuple):
     def about_step(self) -> bool:
         """Whether it is about one step, and not about the saga as a whole."""
         return issubclass(self.event, StepEvent)
+
+    @property
+    def of_ended(self) -> bool:
+        """Whether it is for a saga that has ended; any other request is not."""
+        return self.event is RestartAsNew
 
     @property
     def needs_reason(self) -> bool:
@@ -100,9 +110,7 @@ class Operation(NamedTuple):
         """Return what a parameter is that is not given and need not be."""
         return next(field.default for field in msgspec.structs.fields(self.event) if field.name == parameter.name)
 
-    def asked(
-        self, *, step: str = "", round: int = 0, reason: str = "", values: Mapping[str, Any] | None = None
-    ) -> OperatorRequest:
+    def asked(self, *, step: str = "", round: int = 0, reason: str = "", values: Mapping[str, Any] | None = None) -> Asked:
         """Make the event of such a request.
 
         Args:
@@ -116,7 +124,7 @@ class Operation(NamedTuple):
             fields |= {"step": step, "round": round}
         if self.takes_reason:
             fields["reason"] = reason
-        made: OperatorRequest = self.event(**fields)
+        made: Asked = self.event(**fields)
         return made
 
 
@@ -134,6 +142,18 @@ CATALOGUE = (
             Parameter("inputs", Kind.VALUES, "other values for inputs of that step, by the names that the definition gives"),
         ),
         why="a restart undoes what stands",
+    ),
+    Operation(
+        Request.RESTART_AS_NEW,
+        RestartAsNew,
+        "Begin a new saga in place of one that has ended, with the same input or another one. Each then names the other. A saga "
+        "is restarted once; the new one can be, when it has ended as well.",
+        (
+            Parameter("inputs", Kind.VALUES, "other values for members of its input, by name"),
+            Parameter("version", Kind.TEXT, "the definition's: 'active', or one of its versions; else the one that it had"),
+            Parameter("despite_effects", Kind.FLAG, "also where something that it did stands, and may then be there twice"),
+        ),
+        why="a restart does again what was done",
     ),
     Operation(
         Request.TERMINATE,
@@ -189,5 +209,5 @@ CATALOGUE = (
 )
 """Every request, in the order in which they are shown."""
 
-OPERATIONS: dict[type[OperatorRequest], Operation] = {operation.event: operation for operation in CATALOGUE}
+OPERATIONS: dict[type[Asked], Operation] = {operation.event: operation for operation in CATALOGUE}
 """The same requests by the class of the event."""

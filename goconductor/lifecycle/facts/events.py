@@ -16,6 +16,7 @@ import msgspec
 
 from goconductor.lifecycle.facts.lock import Held
 from goconductor.lifecycle.facts.parent import Parent
+from goconductor.lifecycle.facts.restart import Restart
 from goconductor.lifecycle.facts.state import PATIENCE_SECONDS, Answer, Failure
 from goconductor.saga.ids import Direction
 from goconductor.saga.retry import Retry
@@ -48,7 +49,7 @@ class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     ``reply_to`` is the topic on which its end is awaited, if it is; ``patience_seconds`` how long a lost message may hold it up;
     ``traceparent`` the trace that all its steps belong to (W3C trace context), if there is one; ``parent`` the step that started
     it, if one did. ``never`` says why the saga has ended before it began, so that only its key is taken. ``priority`` orders its
-    steps where they wait for room in a process.
+    steps where they wait for room in a process. ``restart`` names the saga in whose place it begins, where there is one.
     """
 
     input: Any = None
@@ -58,6 +59,7 @@ class SagaStarted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     parent: Parent | None = None
     never: str = ""
     priority: int = 0
+    restart: Restart | None = None
 
 
 class ActionEvent(StepEvent, frozen=True, omit_defaults=True, kw_only=True):

@@ -11,8 +11,8 @@ from uuid import UUID
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas.requests import ask
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
-from goconductor.lifecycle.facts.events import OperatorRequest, RestartRequested, StepEvent
+from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
+from goconductor.lifecycle.facts.events import RestartRequested, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.saga.growth import split
 from goconductor.saga.plan import Plan
@@ -59,13 +59,15 @@ class Operators:
         state = self._simulation.watch.sagas[saga_id].state
         return not state.phase.ended and any(split(step) is not None for step in state.steps)
 
-    def _any(self, plan: Plan, state: SagaState) -> OperatorRequest:
+    def _any(self, plan: Plan, state: SagaState) -> Asked:
         """Draw a request: mostly one that the saga would accept."""
         allowed = [(request, "") for request in of_saga(plan, state)]
         for step, requests in of_steps(plan, state).items():
             allowed += [(request, step) for request in requests]
         allowed = [
-            (request, step) for request, step in allowed if request is not Request.TERMINATE or self._chance.random() < 0.1
+            (request, step)
+            for request, step in allowed
+            if request not in (Request.TERMINATE, Request.RESTART_AS_NEW) or self._chance.random() < 0.1
         ]
         if (in_maps := [each for each in allowed if split(each[1]) is not None]) and self._chance.random() < 0.5:
             allowed = in_maps
@@ -74,7 +76,7 @@ class Operators:
         request, step = self._chance.choice(allowed)
         return self._made(plan, request, step, state, forced=self._chance.random() < 0.3)
 
-    def _made(self, plan: Plan, request: Request, step: str, state: SagaState, *, forced: bool) -> OperatorRequest:
+    def _made(self, plan: Plan, request: Request, step: str, state: SagaState, *, forced: bool) -> Asked:
         is_map = step != "" and plan.steps[step].map is not None
         edited = (
             {"over": [self._chance.randrange(9)] * self._chance.randrange(4)}
@@ -84,6 +86,7 @@ class Operators:
         values: dict[Request, dict[str, Any]] = {
             Request.SKIP: {"forced": forced},
             Request.TERMINATE: {"forced": forced},
+            Request.RESTART_AS_NEW: {"despite_effects": True},
             Request.DECLARE: {"happened": self._chance.random() < 0.5},
             Request.RESTART: {"from_step": self._chance.choice(["", *state.steps]), "inputs": None},
             Request.EDIT_INPUT: {"inputs": edited},
@@ -106,7 +109,7 @@ class Operators:
                 request = Request.RETRY if tries < 4 else last
                 await self._ask(saga_id, self._made(watched.plan, request, step, state, forced=tries > 5))
 
-    async def _ask(self, saga_id: UUID, event: OperatorRequest) -> None:
+    async def _ask(self, saga_id: UUID, event: Asked) -> None:
         async def asked(process: Process) -> None:
             has_grown = self._has_grown(saga_id)
             await ask(ANYBODY, process.node, saga_id, event)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from goconductor.control.sagas.restarts import LABEL
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.status import ENDED, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.ids import Direction, idempotency_key
@@ -36,7 +37,8 @@ def at_rest(simulation: Simulation) -> Iterator[str]:
         head = data.heads[saga_id]
         if head.status in ENDED and head.wake_at is not None:
             yield f"I5: the end of {head.saga} is told to nobody: {head.status}"
-    if strays := [saga_id for saga_id in data.heads if saga_id not in simulation.accepted.values() and saga_id not in children]:
+    known = {*simulation.accepted.values(), *children}
+    if strays := [saga_id for saga_id, head in data.heads.items() if saga_id not in known and LABEL not in head.labels]:
         yield f"I8: sagas that nobody was told of: {strays}"
     for saga in simulation.watch.sagas.values():
         if not saga.has(*_BY_HAND) and not saga.was_forced:

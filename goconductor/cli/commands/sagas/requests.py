@@ -36,7 +36,7 @@ RequestId = Annotated[
 ]
 
 
-NAMES = {Request.EDIT_INPUT: "edit", Request.DROP_SIGNAL: "drop-signal"}
+NAMES = {Request.EDIT_INPUT: "edit", Request.DROP_SIGNAL: "drop-signal", Request.RESTART_AS_NEW: "restart-as-new"}
 """Name of the command of a request, where it is not the request's own name."""
 
 FLAGS = {"forced": "--force", "happened": "--happened/--did-not-happen", "inputs": "--input", "from_step": "--from"}

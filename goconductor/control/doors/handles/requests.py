@@ -11,10 +11,10 @@ from goconductor.control.doors.arguments import checked
 from goconductor.control.models import RestartPreview, SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.engine.node import Node
+from goconductor.lifecycle.asked.catalogue import Asked
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
-    OperatorRequest,
     OutcomeDeclared,
     PauseRequested,
     RestartRequested,
@@ -25,6 +25,7 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     TerminationRequested,
 )
+from goconductor.lifecycle.facts.restart import RestartAsNew
 
 
 class SagaRequests:
@@ -115,6 +116,38 @@ class SagaRequests:
             StoreUnavailableError: the database cannot be reached.
         """
         return await preview_restart(ANYBODY, self._node, self.saga_id, from_step=from_step, inputs=inputs)
+
+    @checked
+    async def restart_as_new(
+        self,
+        *,
+        reason: str,
+        inputs: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        despite_effects: bool = False,
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
+        """Begin a new saga in place of this one, which has ended: ``restarted_as`` of the answer is its id. It can be done once.
+
+        Args:
+            reason: why; it stands in the new saga's history.
+            inputs: other JSON values for members of the input, by name; the others stay as they were.
+            version: of the definition; ``"active"`` for the one that new sagas take now, None for the one that this saga had.
+            despite_effects: also where something that it did stands, and may then be there twice.
+            by: the name of the actor.
+            revision: as every request has it.
+            request_id: as every request has it.
+
+        Raises:
+            DefinitionNotFoundError: there is no such version.
+            InputRefusedError: the input does not fit that version's schema.
+            PayloadError: a value cannot be kept.
+        """
+        given = None if inputs is None else dict(inputs)
+        asked = RestartAsNew(reason=reason, inputs=given, version=version, despite_effects=despite_effects)
+        return await self._ask(asked, Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def terminate(
@@ -272,5 +305,5 @@ class SagaRequests:
             InputEdited(step, inputs=dict(inputs), reason=reason), Actor(by), Precautions.of(revision, request_id)
         )
 
-    async def _ask(self, request: OperatorRequest, actor: Actor, precautions: Precautions) -> SagaDetail:
+    async def _ask(self, request: Asked, actor: Actor, precautions: Precautions) -> SagaDetail:
         return await ask(actor, self._node, self.saga_id, request, precautions)

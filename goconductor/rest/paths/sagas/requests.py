@@ -23,7 +23,7 @@ from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idemp
 from goconductor.rest.http.problems import Problem
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
-PATHS = {Request.EDIT_INPUT: "input", Request.DROP_SIGNAL: "drop-signal"}
+PATHS = {Request.EDIT_INPUT: "input", Request.DROP_SIGNAL: "drop-signal", Request.RESTART_AS_NEW: "restart-as-new"}
 """Ending of a request's path, where it is not the request's own name."""
 
 _TYPES: dict[Kind, Any] = {
