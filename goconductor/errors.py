@@ -206,10 +206,16 @@ class MessageError(GoConductorError):
     Args:
         message: the reason, one sentence.
         newer: True if the message was written by a newer version, which an upgraded instance could read.
+        target: the step that it is about, as ``participant.step``, where only the features of its saga are in the way.
+        features: what its saga uses, there.
     """
 
-    def __init__(self, message: str | None = None, *, newer: bool = False) -> None:
+    def __init__(
+        self, message: str | None = None, *, newer: bool = False, target: str = "", features: tuple[str, ...] = ()
+    ) -> None:
         self.newer = newer
+        self.target = target
+        self.features = features
         super().__init__(message)
 
 

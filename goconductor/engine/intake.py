@@ -23,6 +23,7 @@ from goconductor.engine.facts.installation import Installation
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.orphans import Orphans
 from goconductor.engine.facts.views import Views
+from goconductor.engine.handover import DELIVERIES_MAX, Handover
 from goconductor.engine.log.batch import Batcher
 from goconductor.engine.log.takeover import TakenOver
 from goconductor.engine.observer import SILENT, Observer
@@ -31,12 +32,11 @@ from goconductor.engine.running.executor import Executor
 from goconductor.engine.steps.context import about
 from goconductor.engine.work.granted import Granted, random_number
 from goconductor.engine.work.places import Place
-from goconductor.errors import BusError, GoConductorError, MessageError, StoreUnavailableError
+from goconductor.errors import GoConductorError, MessageError, StoreUnavailableError
 from goconductor.lifecycle.pending_work import is_pending, is_superseded
 from goconductor.messages import codec
 from goconductor.messages.envelope import RunStep, SagaEnded
-from goconductor.messages.topics import replies_topic
-from goconductor.ports.bus import Delivery, Message, pass_on
+from goconductor.ports.bus import Delivery, Message
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
     Acquire,
@@ -71,8 +71,6 @@ HELD_SECONDS = 0.5
 HELD_DELIVERIES_MAX = 3
 READ_MAX, READ_BYTES_MAX = 100, 16 * 1024 * 1024
 """Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
-DELIVERIES_MAX = 50
-"""Deliveries in search of an instance that can read a message, after which it is dropped; the sweep asks again."""
 
 
 class Intake:
@@ -128,7 +126,6 @@ class Intake:
         self._on_ended = on_ended
         self._on_missed = on_missed
         self._written = written
-        self._send = send
         self._read = Views(count_max=READ_MAX, bytes_max=READ_BYTES_MAX)
         self._counts = counts
         self._observer = observer
@@ -136,14 +133,14 @@ class Intake:
             self._acquired, on_flushed=partial(observer.flushed, "acquire"), unclaimed=self._unclaimed
         )
         self._installation = Installation(choices, clock)
-        self._colleagues = Colleagues(instances.registered, clock)
+        self._handover = Handover(Colleagues(instances.registered, clock), send, instance, counts)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
 
     async def receive(self, delivery: Delivery) -> None:
         """Handle one delivery, up to its acknowledgement."""
         if await self._installation.is_foreign(delivery.message):
             self._counts["messages_foreign"] += 1
-            self._leave(delivery, soon_seconds(delivery.deliveries))
+            self._handover.leave(delivery, soon_seconds(delivery.deliveries))
             return
         try:
             envelope, body = codec.decode(delivery.message.payload)
@@ -163,20 +160,20 @@ class Intake:
             delivery.give_back(NOT_HERE_SECONDS)
         except GoConductorError as error:
             logger.warning("saga %s cannot be taken here, it is left to others: %s", body.saga_id, error, extra=about(body))
-            self._leave(delivery)
+            self._handover.leave(delivery)
 
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._acquire.close()
 
     async def _run_step(self, delivery: Delivery, body: RunStep) -> None:
-        plan = await self._definitions.plan(body.saga, body.version)
         executor = self._executor
+        leaves = executor is not None and executor.places.closed
+        if leaves and await self._handover.handed_on(delivery, body.target, body.baton.features):
+            return
+        plan = await self._definitions.plan(body.saga, body.version)
         if executor is None or body.step not in plan.steps or not executor.owns(plan, body.step, body.direction):
-            owner, name = plan.owners_of[body.direction].get(body.step, (body.target.partition(".")[0], ""))
-            if not await self._handed_over(delivery, owner, name):
-                self._counts["messages_for_others"] += 1
-                self._leave(delivery, await self._colleagues.wait_seconds(owner, name, delivery.deliveries))
+            await self._handover.to_another(delivery, body.target, body.baton.features)
             return
         place = await executor.places.wait(plan, body.step, body.direction, WAIT_SECONDS, body.priority)
         if place is None:
@@ -316,41 +313,14 @@ class Intake:
         if acquired.granted:
             self._orphans.add([request.lease])
 
-    async def _handed_over(self, delivery: Delivery, participant: str, step: str) -> bool:
-        """Hand a message to an instance that has the step; whether it was. It may end there, and then the sweep asks again."""
-        successor = await self._colleagues.successor(participant, step, self._instance())
-        if successor is None:
-            return False
-        try:
-            await self._send([replace(delivery.message, topic=replies_topic(successor.name))])
-        except BusError as error:
-            logger.debug("a message for %s stays where it is: %s", successor.name, error)
-            return False
-        self._counts["messages_handed_over"] += 1
-        delivery.acknowledge()
-        return True
-
-    def _leave(self, delivery: Delivery, wait_seconds: float | None = None) -> None:
-        """Leave a delivery to an instance that has the step, or can read the saga: a rolling upgrade has both kinds.
-
-        Args:
-            delivery: the delivery.
-            wait_seconds: seconds until others should have it, where we can never take it; None where we may later, and others
-                now.
-        """
-        if delivery.deliveries >= DELIVERIES_MAX:
-            self._counts["messages_given_up"] += 1
-            delivery.acknowledge()
-        elif wait_seconds is None:
-            delivery.give_back(nobody_seconds(delivery.deliveries))
-        else:
-            pass_on(delivery, wait_seconds)
-
     async def _unreadable(self, delivery: Delivery, error: MessageError) -> None:
         message = delivery.message
         if error.newer and delivery.deliveries < DELIVERIES_MAX:
             self._counts["messages_newer"] += 1
-            self._leave(delivery, nobody_seconds(delivery.deliveries))
+            if error.target:
+                await self._handover.to_another(delivery, error.target, error.features)
+            else:
+                self._handover.leave(delivery, nobody_seconds(delivery.deliveries))
             return
         self._counts["dead_letters"] += 1
         logger.warning("a message on %s is not ours and becomes a dead letter: %s", message.topic, error)

@@ -30,12 +30,10 @@ class Membership:
         clock: for waiting.
 
     Attributes:
-        subscriptions: those that have begun.
         problem: why the bus is not there; empty when it is.
     """
 
     def __init__(self, bus: Bus, group: str, receiver: Receiver, *, prefetch: int, clock: Clock) -> None:
-        self.subscriptions: list[Subscription] = []
         self.problem = "it has not answered yet"
         self._bus = bus
         self._group = group
@@ -43,8 +41,18 @@ class Membership:
         self._prefetch = prefetch
         self._clock = clock
         self._topics: set[str] = set()
+        self._heard: dict[str, Subscription] = {}
         self._opening: asyncio.Task[None] | None = None
         self._joining: set[asyncio.Task[None]] = set()
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Those that have begun."""
+        return list(self._heard.values())
+
+    def hears(self, topic: str) -> bool:
+        """Return whether messages of a topic are taken."""
+        return topic in self._heard
 
     async def open(self, topics: list[str], *, patience_seconds: float | None) -> None:
         """Open the bus and subscribe. While the bus is away, wait and log for ``patience_seconds``, then go on in the background.
@@ -68,15 +76,18 @@ class Membership:
             self._joining.add(joining)
             joining.add_done_callback(self._joining.discard)
 
-    async def stop(self) -> None:
-        """Take no more messages; the bus stays open for sending."""
+    async def stop(self, *, but: str = "") -> None:
+        """Take no more messages; the bus stays open for sending.
+
+        Args:
+            but: a topic that is heard further.
+        """
         waiting = [*self._joining, *([self._opening] if self._opening is not None else [])]
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        for subscription in self.subscriptions:
-            await subscription.stop()
-        self.subscriptions.clear()
+        for topic in [topic for topic in self._heard if topic != but]:
+            await self._heard.pop(topic).stop()
 
     async def close(self) -> None:
         """Close the bus."""
@@ -120,7 +131,7 @@ class Membership:
                 logger.exception("cannot subscribe to %s", topic)
                 raise
             else:
-                self.subscriptions.append(subscription)
+                self._heard[topic] = subscription
                 return
 
     async def _remind(self) -> None:

@@ -5,6 +5,7 @@ A participant is a node with steps; a server or a client is a node without. All 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
@@ -14,11 +15,11 @@ from functools import partial
 from uuid import UUID
 
 from goconductor.aio.apart import RunApart, in_thread
-from goconductor.aio.tasks import Tasks
+from goconductor.aio.tasks import Tasks, end
 from goconductor.engine.children import Children, Fit, as_given
 from goconductor.engine.endings import Endings, count_end
 from goconductor.engine.facts.clock import SystemClock, keep_time
-from goconductor.engine.facts.colleagues import topics_of, unoffered
+from goconductor.engine.facts.colleagues import LOOK_SECONDS, topics_of, unoffered
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.orphans import Orphans
@@ -54,6 +55,8 @@ from goconductor.saga.plan import Plan
 
 LAST_WORDS_SECONDS = 5.0
 """Seconds for which a closing node tries to send what waits."""
+BELIEVED_SECONDS = LOOK_SECONDS + 0.25
+"""Seconds after which nobody hands anything to a node that offers nothing more: what was read before is forgotten, and sent."""
 BUS_SECONDS = 3.0
 """Seconds after which a node without steps opens without the bus: the sweep sends what it could not."""
 
@@ -250,11 +253,21 @@ class Node:
         self.membership.hear(replies_topic(self.name))  # our serial may be higher now than those of instances not seen yet
         self._rewinding.rewound()
 
+    async def _withdrawn(self, own: str) -> None:
+        """Offer nothing more, and return when all know who might hand us something on our own topic."""
+        if await self._registration.withdraw(facts(self.registry)) and self.membership.hears(own):
+            await asyncio.sleep(BELIEVED_SECONDS)
+
     async def close(self) -> None:
-        """Take no more messages, let steps finish within the drain's time, append what they did, and leave."""
-        await self.membership.stop()
+        """Say that nothing more is taken here, let steps finish within the drain's time, append what they did, and leave."""
+        own = replies_topic(self.name)
+        withdrawing = self._background.start(self._withdrawn(own), name="offering nothing more")
+        await self.membership.stop(but=own)
         await self._timers.close()
         await self._executor.drain(self._drain_seconds)
+        await asyncio.wait([withdrawing], timeout=LAST_WORDS_SECONDS)
+        await end(withdrawing)
+        await self.membership.stop()
         first = self._intake, self.children, self.locks, self._starter, self.appender, self._reader
         for part in (*first, self._executor, self.orphans, self._rewinding):
             await part.close()

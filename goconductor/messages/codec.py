@@ -89,7 +89,7 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
 
     Raises:
         MessageError: it is no CloudEvent, none of our types, or its data does not fit; ``newer`` if a newer version of
-            goconductor could read it, or one that knows the features of its saga.
+            goconductor could read it, or one that knows the features of its saga, which are told then.
     """
     try:
         envelope = _envelopes.decode(payload)
@@ -104,9 +104,13 @@ def decode(payload: bytes) -> tuple[Envelope, Body]:
     if number > plain + 1:
         raise MessageError(f"type {envelope.type!r} is of a newer schema than v{plain + 1}: upgrade this instance", newer=True)
     try:
-        if number > plain and (unknown := unknown_to(_featured.decode(envelope.data).baton.features, KNOWN)):
-            needs = ", ".join(unknown)
-            raise MessageError(f"its saga uses what this instance does not know ({needs}): upgrade this instance", newer=True)
+        if number > plain and (unknown := unknown_to(features := _featured.decode(envelope.data).baton.features, KNOWN)):
+            raise MessageError(
+                f"its saga uses what this instance does not know ({', '.join(unknown)}): upgrade this instance",
+                newer=True,
+                target=envelope.subject if name == TYPES[RunStep] else "",
+                features=features,
+            )
         return envelope, _bodies[name].decode(envelope.data if number >= plain else _without_old_state(envelope.data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"the data of a {envelope.type!r} does not fit: {error}") from None

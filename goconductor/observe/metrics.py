@@ -136,6 +136,7 @@ NODE_METRICS = (
         {
             "messages_for_others": "for_others",
             "messages_handed_over": "handed_over",
+            "messages_handed_back": "handed_back",
             "messages_foreign": "foreign",
             "messages_without_room": "without_room",
             "messages_leased_elsewhere": "leased_elsewhere",

@@ -6,18 +6,23 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from goconductor import Participant, Saga, Settings
 from goconductor.app import migrate
-from goconductor.engine.facts.colleagues import topics_of
+from goconductor.buses.memory import MemoryBus
+from goconductor.engine.facts import registration
+from goconductor.engine.facts.colleagues import LOOK_SECONDS, topics_of
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import BusUnavailableError, StoreUnavailableError
-from goconductor.ports.bus import Message
+from goconductor.messages import codec
+from goconductor.ports.bus import Delivery, Message, Receiver, Subscription
 from goconductor.ports.store import Instance
+from goconductor.saga.features import KNOWN
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 
@@ -101,14 +106,114 @@ async def test_a_message_stays_where_it_is_while_the_bus_takes_nothing(world: Wo
     assert await statuses(world, sagas) == {"completed"}
 
 
+async def test_one_that_does_not_know_the_features_of_a_saga_hands_it_to_one_that_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_here: ContextVar[frozenset[str]] = ContextVar("known_here", default=KNOWN)
+    decode, older = codec.decode, KNOWN - {"total_timeout"}
+
+    def decoded(payload: bytes) -> Any:
+        with monkeypatch.context() as patched:
+            patched.setattr(codec, "KNOWN", known_here.get())
+            return decode(payload)
+
+    monkeypatch.setattr(codec, "decode", decoded)
+
+    def bus_of(known: frozenset[str]) -> MemoryBus:
+        bus = world.bus()
+        subscribe = bus.subscribe
+
+        async def subscribed(topics: Sequence[str], group: str, receiver: Receiver, *, prefetch: int) -> Subscription:
+            async def receive(delivery: Delivery) -> None:
+                known_here.set(known)
+                await receiver(delivery)
+
+            return await subscribe(topics, group, receive, prefetch=prefetch)
+
+        bus.subscribe = subscribed  # type: ignore[method-assign, assignment]
+        return bus
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registration, "KNOWN", older)
+        old = await world.node(shop("pack"), bus=bus_of(older))
+    new = await world.node(shop("pack"), bus=bus_of(KNOWN))
+    saga: Saga[Any] = Saga("parcel")
+    saga.step("shop.pack", total_timeout="1h")
+    sagas = [await world.start(saga, node=await world.node()) for _ in range(SAGAS)]
+    for _ in range(SAGAS):
+        await settle()
+    assert await statuses(world, sagas) == {"completed"}
+    assert old.counts["messages_handed_over"] == old.counts["messages_newer"] > 0
+    assert (old.counts["steps_run"], new.counts["steps_run"]) == (0, SAGAS)
+
+
+async def test_one_that_leaves_offers_nothing_from_the_beginning(world: World) -> None:
+    old = await world.node(shop("other"))
+    slow, gate = shop("other"), asyncio.Event()
+
+    @slow.step
+    async def pack() -> str:
+        await gate.wait()
+        return "packed"
+
+    leaving = await world.node(slow)
+    first = await world.start(parcel(), node=leaving)
+    closing = asyncio.create_task(world.leave(leaving))
+    await settle()
+    living = {each.serial: each for each in await world.store.instances.registered("shop")}[leaving.instance.serial]
+    assert (living.steps, living.dead_at) == ({}, None)
+    new = await world.node(shop("pack", "other"))
+    sagas = [await world.start(parcel(), node=old) for _ in range(SAGAS)]
+    for _ in range(SAGAS):
+        await settle()
+    assert await statuses(world, sagas) == {"completed"}
+    assert (leaving.counts["steps_run"], new.counts["steps_run"]) == (1, SAGAS)
+    gate.set()
+    await closing
+    assert (await world.state(first)).status == "completed"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_what_is_still_handed_to_one_that_leaves_goes_on_at_once(others: int, world: World) -> None:
+    """The other one believes for a second that it is able."""
+    slow, gate = shop("other"), asyncio.Event()
+
+    @slow.step
+    async def pack() -> str:
+        await gate.wait()
+        return "packed"
+
+    old, leaving = await world.node(shop("other")), await world.node(slow)
+    first = [await world.start(parcel(), node=await world.node()) for _ in range(2)]
+    await settle()
+    assert handed(old) == [1]  # it knows of the other one now
+    new = [await world.node(shop("pack")) for _ in range(others)]
+    closing = asyncio.create_task(world.leave(leaving))
+    await settle()
+    sagas = [await world.start(parcel(), node=old) for _ in range(SAGAS)]
+    for _ in range(SAGAS):
+        await settle()
+    assert handed(old) > [1]
+    await world.clock.advance(LOOK_SECONDS)
+    gate.set()
+    await closing
+    new = new or [await world.node(shop("pack"))]
+    await world.live(5)
+    assert await statuses(world, [*first, *sagas]) == {"completed"}
+    assert sum(each.counts["steps_run"] for each in new) == SAGAS
+    assert leaving.counts["messages_handed_over" if others else "messages_handed_back"] > 0
+
+
 @pytest.mark.parametrize(
     ("others", "hears"),
     [
         ([], False),
         ([Instance(serial=1, participant="shop", name="old", steps={"other": {}})], True),
-        ([Instance(serial=1, participant="shop", name="same", steps={"pack": {}, "other": {}})], False),
+        ([Instance(serial=1, participant="shop", name="same", steps={"pack": {}, "other": {}}, features=("map",))], False),
         ([Instance(serial=1, participant="shop", name="gone", steps={}, dead_at=1.0)], False),
-        ([Instance(serial=9, participant="shop", name="later", steps={})], False),
+        ([Instance(serial=9, participant="shop", name="later", steps={"other": {}})], False),
+        ([Instance(serial=1, participant="shop", name="leaving", steps={})], False),
+        ([Instance(serial=1, participant="shop", name="knows less", steps={"pack": {}})], True),
     ],
 )
 async def test_an_instance_hears_its_own_topic_if_an_older_one_lacks_a_step(others: list[Instance], hears: bool) -> None:
@@ -118,7 +223,7 @@ async def test_an_instance_hears_its_own_topic_if_an_older_one_lacks_a_step(othe
     async def away(_: str) -> list[Instance]:
         raise StoreUnavailableError
 
-    ours = Instance(serial=5, participant="shop", name="ours", steps={"pack": {}})
+    ours = Instance(serial=5, participant="shop", name="ours", steps={"pack": {}}, features=("map",))
     both = ["goconductor.steps.shop", "goconductor.replies.ours"]
     assert await topics_of(ours, instances) == (both if hears else both[:1])
     assert await topics_of(ours, away) == both

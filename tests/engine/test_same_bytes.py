@@ -10,7 +10,7 @@ import pytest
 
 from goconductor import Output, Participant, PermanentError, Saga, Settings, StepContext, TemporaryError, connect
 from goconductor.app import migrate
-from goconductor.engine.intake import Intake
+from goconductor.engine.handover import Handover
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import CompensatedError
 from goconductor.ports.bus import Delivery
@@ -117,13 +117,13 @@ async def test_an_instance_without_the_step_hands_it_on_as_it_was(postgres_url: 
     older.step(refund)
     shop.offer(newer)
     handed_on = asyncio.Event()
-    leave = Intake._leave
+    leave = Handover.leave
 
-    def noting(intake: Intake, delivery: Delivery, wait_seconds: float | None = None) -> None:
-        leave(intake, delivery, wait_seconds)
+    def noting(handover: Handover, delivery: Delivery, wait_seconds: float | None = None) -> None:
+        leave(handover, delivery, wait_seconds)
         handed_on.set()
 
-    monkeypatch.setattr(Intake, "_leave", noting)
+    monkeypatch.setattr(Handover, "leave", noting)
     async with older.running(settings), connect(settings) as client:
         handle = await client.start(order_saga(), ORDER)
         await handed_on.wait()

@@ -1,21 +1,26 @@
 """Who else could run a step, and how long to wait before one of them is asked again.
 
-While instances are replaced one by one, some have a step and others do not. A message of the bus comes to any of them. Whoever
-cannot run its step hands it to an instance that offers the step, on the topic of that instance alone (:func:`topics_of`).
+While instances are replaced one by one, some have a step and others do not, and some know the *features* of a saga
+(:mod:`goconductor.saga.features`) and others do not. A message of the bus comes to any of them. Whoever cannot take it hands it
+to an instance that offers the step and knows the features, on the topic of that instance alone (:func:`topics_of`).
 Where it knows of none that hears it, it passes the message on; how soon it should come to the next one depends on whether there
 is somebody who can. If there is, it is a matter of a few hops. If nobody can, it waits longer each time, for an instance that is
 still to start.
 
 **Who hears.** A topic for each instance is a cost that only a rolling deploy is worth. So an instance hears its own topic only if
-it finds one at its start that lacks a step of its own. An instance hands over to those alone that began after it, by their
-serials: those have seen it. A message that is handed from one to the next so comes to an end.
+it finds one at its start that lacks a step of its own, or does not know a feature that it knows. An instance hands over to those
+alone that began after it, by their serials: those have seen it. A message that is handed from one to the next so comes to an end.
+
+**Who leaves.** An instance that begins to drain offers nothing from that moment on, and so nobody chooses it. Others believe what
+they have read for :data:`LOOK_SECONDS`. So it hears its own topic for as long, and hands on what comes there. No word on the bus
+would do more: it would have to reach each instance, and each would need a topic for that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from goconductor.aio.backoff import doubled
 from goconductor.errors import StoreUnavailableError
@@ -24,6 +29,7 @@ from goconductor.lifecycle.pending_work import pending_work
 from goconductor.messages.topics import replies_topic, steps_topic
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance
+from goconductor.saga.features import unknown_to
 from goconductor.saga.plan import Plan
 
 LOOK_SECONDS = 1.0
@@ -50,27 +56,29 @@ class Colleagues:
         self._turns = itertools.count()
         self._looking = asyncio.Lock()
 
-    async def wait_seconds(self, participant: str, step: str, deliveries: int) -> float:
-        """Return how many seconds a message that we cannot run should stay away.
+    async def wait_seconds(self, participant: str, step: str, features: Collection[str], deliveries: int) -> float:
+        """Return how many seconds a message that we cannot take should stay away.
 
         Args:
             participant: the owner of the step.
             step: the name of its code.
+            features: what its saga uses.
             deliveries: number of deliveries of the message so far.
         """
-        if any(step in each.steps for each in await self._known(participant)):
+        if any(takes(each, step, features) for each in await self._known(participant)):
             return soon_seconds(deliveries)
         return nobody_seconds(deliveries)
 
-    async def successor(self, participant: str, step: str, serial: int) -> Instance | None:
-        """Return an instance that offers a step and hears what we hand to it, another one each time; None where we know of none.
+    async def successor(self, participant: str, step: str, features: Collection[str], serial: int) -> Instance | None:
+        """Return an instance that can run a step and hears what we hand to it, another one each time; None where we know of none.
 
         Args:
             participant: the owner of the step.
             step: the name of its code.
+            features: what its saga uses.
             serial: our own.
         """
-        able = [each for each in await self._known(participant) if step in each.steps and each.serial > serial]
+        able = [each for each in await self._known(participant) if each.serial > serial and takes(each, step, features)]
         return able[next(self._turns) % len(able)] if able else None
 
     async def _known(self, participant: str) -> list[Instance]:
@@ -85,6 +93,17 @@ class Colleagues:
             living = [each for each in instances if each.dead_at is None]
             self._living[participant] = self._clock.monotonic() + LOOK_SECONDS, living
             return living
+
+
+def takes(instance: Instance, step: str, features: Collection[str]) -> bool:
+    """Return whether an instance offers a step, and knows what the saga uses.
+
+    Args:
+        instance: as it is registered.
+        step: the name of the step's code.
+        features: of the saga.
+    """
+    return step in instance.steps and not unknown_to(features, instance.features)
 
 
 async def topics_of(instance: Instance, instances: Callable[[str], Awaitable[list[Instance]]]) -> list[str]:
@@ -102,9 +121,19 @@ async def topics_of(instance: Instance, instances: Callable[[str], Awaitable[lis
         others = await instances(instance.participant)
     except StoreUnavailableError:  # in doubt it hears
         return [shared, own]
-    steps = instance.steps.keys()
-    older = [each for each in others if each.dead_at is None and each.serial < instance.serial]
-    return [shared, own] if any(not each.steps.keys() >= steps for each in older) else [shared]
+    return [shared, own] if any(hands_over(each, instance) for each in others) else [shared]
+
+
+def hands_over(older: Instance, instance: Instance) -> bool:
+    """Return whether one instance may hand messages to another. One that offers nothing takes none that it could hand on.
+
+    Args:
+        older: perhaps lacks what the other one has.
+        instance: the other one.
+    """
+    if older.dead_at is not None or older.serial >= instance.serial or not older.steps:
+        return False
+    return not older.steps.keys() >= instance.steps.keys() or bool(unknown_to(instance.features, older.features))
 
 
 async def unoffered(
@@ -112,7 +141,7 @@ async def unoffered(
     instances: Callable[[str], Awaitable[list[Instance]]],
     state: SagaState,
 ) -> dict[str, str]:
-    """Find the steps that a saga waits for and that no living instance offers, and what they run.
+    """Find the steps that a saga waits for and that no living instance offers that knows its features, and what they run.
 
     Args:
         plan_of: finds the definition that it runs by.
@@ -129,11 +158,12 @@ async def unoffered(
         for work in pending_work(state.steps)
         if work.step in plan.owners_of[work.direction]
     }
+    features = (*plan.features, *state.features)
     offered = {
         (participant, step)
         for participant in {participant for (participant, _), _ in waiting.values()}
         for each in await instances(participant)
-        if each.dead_at is None
+        if each.dead_at is None and not unknown_to(features, each.features)
         for step in each.steps
     }
     return {step: code for step, (owner, code) in waiting.items() if owner not in offered}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from goconductor.aio.reminders import Reminder
+from goconductor.engine.facts.colleagues import hands_over
 from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Instances, Terms
@@ -57,6 +60,27 @@ class Registration:
                 if trouble.is_due():
                     logger.warning("the saga store went away before this node was registered, trying again: %s", error)
                 await self._clock.sleep(AGAIN_SECONDS)
+
+    async def withdraw(self, steps: Mapping[str, Mapping[str, object]]) -> bool:
+        """Offer no steps any more, since this process leaves.
+
+        Args:
+            steps: those that it has offered.
+
+        Returns:
+            whether another one may still hand us something, as it does not know that yet.
+        """
+        instance = self._instance
+        if instance is None or not steps:
+            return False
+        try:
+            await self._instances.offer(instance.serial, {})
+            others = await self._instances.registered(instance.participant)
+        except StoreUnavailableError as error:
+            logger.debug("begins to leave without a word, the store is away: %s", error)
+            return False
+        offered = replace(instance, steps={name: dict(about) for name, about in steps.items()})
+        return any(hands_over(each, offered) for each in others)
 
     async def close(self, *, left: str) -> None:
         """Leave; with something left behind only by the silence that follows, so that the leader sees to it.

@@ -120,6 +120,9 @@ class Places:
         registry: its steps.
         size: how many of them may run at once, at the moment.
         threads: how many threads there are for plain functions, at the moment.
+
+    Attributes:
+        closed: whether nothing more is begun here.
     """
 
     def __init__(self, registry: StepRegistry, size: Callable[[], int], threads: Callable[[], int]) -> None:
@@ -130,7 +133,7 @@ class Places:
         self._limits: dict[str, Capacity] = {}
         self._pools: dict[int, Capacity] = {}
         self._deadlines = Deadlines()
-        self._closed = False
+        self.closed = False
 
     @property
     def connections(self) -> int:
@@ -148,7 +151,7 @@ class Places:
 
     def reserve(self, plan: Plan, step: str, direction: Direction) -> Place | None:
         """Return a place for one side of a step; None if the step is not ours, or something that it needs has no room."""
-        if self._closed or not self.owns(plan, step, direction):
+        if self.closed or not self.owns(plan, step, direction):
             return None
         needs = self._needed(plan, step, direction)
         for capacity in needs:
@@ -163,7 +166,7 @@ class Places:
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         while (place := self.reserve(plan, step, direction)) is None:
-            if self._closed or not self.owns(plan, step, direction):
+            if self.closed or not self.owns(plan, step, direction):
                 return None
             full = next(each for each in self._needed(plan, step, direction) if each.full)
             left = ends - loop.time()
@@ -185,7 +188,7 @@ class Places:
 
     def close(self) -> None:
         """Begin nothing more here."""
-        self._closed = True
+        self.closed = True
         self.look_again()
         self._deadlines.close()
 
