@@ -82,10 +82,11 @@ class World:
 class Service:
     """One process of a service, and after its end the next."""
 
-    def __init__(self, module: str, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, module: str, environment: dict[str, str], folder: Path, code: Path = ROOT) -> None:
         self.name = module.replace("_", "-")
         self._module = module
         self._environment = environment
+        self._code = code
         self._log = folder / f"{module}.log"
         self._process: Process | None = None
 
@@ -99,7 +100,13 @@ class Service:
         """Start a process."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"tests.acceptance.{self._module}", cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                sys.executable,
+                "-m",
+                f"tests.acceptance.{self._module}",
+                cwd=self._code,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
             )
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:
@@ -157,12 +164,26 @@ class Bank:
             **self._bus,
         } | more
 
+    def environment(self, **more: str) -> dict[str, str]:
+        """The variables of a process of the bank."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("GOCONDUCTOR_")}
+        return ours | self._environment(**more)
+
     async def service(self, module: str, **more: str) -> Service:
         """A new process of a service, started; when it is ready :meth:`registered` tells."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GOCONDUCTOR_")}
+        return await self.service_of(ROOT, module, **more)
+
+    async def service_of(self, code: Path, module: str, **more: str) -> Service:
+        """A new process of a service, started.
+
+        Args:
+            code: the folder of its code, and of all that this is built on.
+            module: in it.
+            more: variables of its environment.
+        """
         url = self.urls.get(module.replace("_", "-"), self.urls["bank-a"])
-        environment |= self._environment(BANK_URL=url, NOTIFY_PORT=str(self.world.port), **more)
-        service = Service(module, environment, self.folder)
+        environment = self.environment(BANK_URL=url, NOTIFY_PORT=str(self.world.port), **more)
+        service = Service(module, environment, self.folder, code)
         await service.start()
         self.services.append(service)
         return service
@@ -301,7 +322,14 @@ class Bank:
 
 
 @asynccontextmanager
-async def opened(server: PostgresAddress, name: str, folder: Path, *, bus: dict[str, str] | None = None) -> AsyncIterator[Bank]:
+async def opened(
+    server: PostgresAddress,
+    name: str,
+    folder: Path,
+    *,
+    bus: dict[str, str] | None = None,
+    migrated: Callable[[Settings], Awaitable[None]] = migrate,
+) -> AsyncIterator[Bank]:
     """A bank with fresh databases and no process yet; at the end all of it is gone.
 
     Args:
@@ -309,6 +337,7 @@ async def opened(server: PostgresAddress, name: str, folder: Path, *, bus: dict[
         name: what the databases' names begin with.
         folder: for the services' logs.
         bus: the settings of another bus than PostgreSQL's, as variables of the environment.
+        migrated: makes the store's tables.
     """
     databases = {each: f"{name}_{each.replace('-', '_')}" for each in ("store", *SERVICES)}
     urls = {each: server.create_database(database) for each, database in databases.items()}
@@ -318,7 +347,7 @@ async def opened(server: PostgresAddress, name: str, folder: Path, *, bus: dict[
             await accounts.create(urls[service], balances)
         store = await asyncpg.create_pool(urls["store"], min_size=0, max_size=2, timeout=300.0, command_timeout=300.0)
         bank = Bank(urls, store, folder, world, bus or {})
-        await migrate(bank.settings)
+        await migrated(bank.settings)
         await store.execute(witness.WITNESS)
         async with world.listening():
             try:

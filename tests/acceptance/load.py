@@ -19,19 +19,20 @@ class Load:
     Args:
         conductor: a client.
         chance: seeded.
+        after: the number of the last transfer that another client let go.
     """
 
-    def __init__(self, conductor: Conductor, chance: random.Random) -> None:
+    def __init__(self, conductor: Conductor, chance: random.Random, after: int = 0) -> None:
         self._conductor = conductor
         self._chance = chance
-        self._number = 0
+        self._number = self._after = after
         self._starting: list[asyncio.Task[None]] = []
         self.answers: list[tuple[str, UUID]] = []
 
     @property
     def released(self) -> int:
         """How many transfers were let go."""
-        return self._number
+        return self._number - self._after
 
     def release(self, transfers: int) -> None:
         """Let so many more transfers start."""
