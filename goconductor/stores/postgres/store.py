@@ -128,7 +128,7 @@ class PostgresStore:
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
-        self.locks = LockTable(self._others, address)
+        self.locks = LockTable(self._others, address, max(1, connections // 2))
         self.schedules = ScheduleTable(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)

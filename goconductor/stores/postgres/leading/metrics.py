@@ -10,6 +10,7 @@ from goconductor.ports.bus_metrics import COUNTED_MAX
 from goconductor.ports.store import StatusCounts, StoreMetrics
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address
+from goconductor.stores.postgres.log.rows import OVER
 
 # Other roles' sessions show their snapshots only to members of pg_read_all_stats; our own are always seen.
 _METRICS = f"""
@@ -41,13 +42,13 @@ SELECT
     ARRAY(SELECT DISTINCT participant FROM goconductor.participants WHERE steps <> '{{}}' ORDER BY participant) AS participants
 """
 
-_STATUS_COUNTS = """
+_STATUS_COUNTS = f"""
 WITH page AS MATERIALIZED (
     SELECT saga_id, status FROM goconductor.sagas
     WHERE saga_id > coalesce($1::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY saga_id LIMIT $2
 )
 SELECT status, count(*) AS sagas, (SELECT saga_id FROM page ORDER BY saga_id DESC LIMIT 1) AS last,
-    (SELECT saga_id FROM page WHERE status NOT IN ('completed', 'compensated', 'terminated') ORDER BY saga_id LIMIT 1) AS oldest
+    (SELECT saga_id FROM page WHERE status NOT IN {OVER} ORDER BY saga_id LIMIT 1) AS oldest
 FROM page GROUP BY status
 """
 

@@ -12,18 +12,15 @@ from uuid import UUID
 
 import msgspec
 
-from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import Head, Known, Lease, Sweep
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
 from goconductor.stores.postgres.database.timelines import PROMOTED_AT
 from goconductor.stores.postgres.leading.terms import FENCE, fenced
 from goconductor.stores.postgres.log.batch import Columns, columns, held_columns
-from goconductor.stores.postgres.log.rows import HEAD_COLUMNS, LEASE_COLUMNS, head_of, lease_of
+from goconductor.stores.postgres.log.rows import HEAD_COLUMNS, LEASE_COLUMNS, OVER, head_of, lease_of
 from goconductor.stores.postgres.log.statement import statement
 from goconductor.stores.postgres.log.writes import LED
-
-_OVER = ", ".join(f"'{status}'" for status in sorted(ENDED))
 
 _did = msgspec.json.Decoder(dict[str, int])
 
@@ -108,7 +105,7 @@ class PostgresRecovery:
         statement = f"""
             UPDATE goconductor.sagas AS s SET wake_at = NULL
             FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS u(saga_id, seq, tag)
-            WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag AND s.status IN ({_OVER})
+            WHERE s.saga_id = u.saga_id AND s.seq = u.seq AND s.tag = u.tag AND s.status IN {OVER}
         """
         async with self._sessions.use() as connection:
             await connection.execute(self._address.sql(statement), *columns(rows, 3))

@@ -3,7 +3,8 @@
 A walk goes up the primary key. That of the sagas begins with the time of their start, so it ends where sagas begin that cannot
 be old enough; what it passes by is what still lives. Each statement is bounded in sagas and in log entries, locks rows that
 nobody writes to any more, and commits by itself: a saga that an operator touches meanwhile is left, since its row is looked
-at again when its lock is had. Which saga has started another one stands in the first entry of the log of the latter.
+at again when its lock is had. Which saga has started another one stands in the first entry of the log of the latter. Locks of
+sagas go in the order in which a look at them takes them away, so neither waits for the other in a circle.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -92,8 +93,11 @@ WITH {FENCE}, page AS MATERIALIZED (
     DELETE FROM goconductor.leases AS l USING gone AS g WHERE l.saga_id = g.saga_id
 ), signals AS (
     DELETE FROM goconductor.signals AS k USING gone AS g WHERE k.saga_id = g.saga_id
+), held AS MATERIALIZED (
+    SELECT k.key, k.saga_id FROM goconductor.locks AS k JOIN gone AS g ON k.saga_id = g.saga_id
+    ORDER BY k.key, k.saga_id FOR UPDATE OF k
 ), locks AS (
-    DELETE FROM goconductor.locks AS k USING gone AS g WHERE k.saga_id = g.saga_id
+    DELETE FROM goconductor.locks AS k USING held AS h WHERE k.key = h.key AND k.saga_id = h.saga_id
 )
 SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken, (SELECT count(*) FROM entries) AS entries,
     (SELECT count(*) FROM page) = $4::bigint OR (SELECT count(*) FROM chosen) < (SELECT count(*) FROM page) AS more,

@@ -14,6 +14,7 @@ sequence, under the key's lock, so they rise.
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -26,12 +27,11 @@ from goconductor.ports.store.log import queues
 from goconductor.postgres.session import Usable, transaction
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
 from goconductor.stores.postgres.log.batch import columns
+from goconductor.stores.postgres.log.rows import OVER
 from goconductor.stores.postgres.log.statement import statement
 
 NUMBERS = 1_024
 """Advisory locks that there are: the server's memory for locks is bounded, and a transaction may ask for a thousand keys."""
-
-ENDED = "('completed', 'compensated', 'terminated')"
 
 _COLUMNS = """l.key, l.saga_id, l.shared, l.held, l.number, extract(epoch FROM l.since)::float8 AS since,
     coalesce(s.status, '') AS status, coalesce(s.seq, 0) AS seq, coalesce(s.tag, 0) AS tag,
@@ -46,9 +46,14 @@ _ROWS = f"""
     WHERE l.key = ANY ($1::text[])
 """
 _DROP = """
-    DELETE FROM goconductor.locks AS l USING unnest($1::text[], $2::uuid[]) AS u(key, saga_id)
-    WHERE l.key = u.key AND l.saga_id = u.saga_id
+    WITH gone AS MATERIALIZED (
+        SELECT l.key, l.saga_id FROM goconductor.locks AS l
+        JOIN unnest($1::text[], $2::uuid[]) AS u(key, saga_id) ON l.key = u.key AND l.saga_id = u.saga_id
+        ORDER BY l.key, l.saga_id FOR UPDATE OF l
+    )
+    DELETE FROM goconductor.locks AS l USING gone AS g WHERE l.key = g.key AND l.saga_id = g.saga_id
 """
+"""Rows of several sagas. Retention takes them away too, in the same order, so neither waits for the other in a circle."""
 _PUT = statement(
     """
 INSERT INTO goconductor.locks (key, saga_id, shared, held)
@@ -72,7 +77,7 @@ WITH RECURSIVE waits (saga_id) AS (
         SELECT h.saga_id FROM goconductor.locks AS h WHERE h.key = p.key AND h.held
         UNION ALL (
             SELECT q.saga_id FROM goconductor.locks AS q JOIN goconductor.sagas AS s ON s.saga_id = q.saga_id
-            WHERE q.key = p.key AND NOT q.held AND q.number < p.number AND s.status NOT IN {ENDED} AND s.status <> 'paused'
+            WHERE q.key = p.key AND NOT q.held AND q.number < p.number AND s.status NOT IN {OVER} AND s.status <> 'paused'
             ORDER BY q.number LIMIT 1
         )
     ) AS n
@@ -98,14 +103,22 @@ ORDER BY l.key COLLATE "C", NOT l.held, l.number LIMIT :limit
 
 
 class LockTable:
-    """Locks, on the sessions for everybody."""
+    """Locks, on the sessions for everybody.
 
-    def __init__(self, sessions: Usable, address: Address) -> None:
+    Args:
+        sessions: those.
+        address: the database and our schema.
+        looks_max: how many looks may have a connection at once. A look waits for others at the same key on its connection, so a
+            key that many want must not take all of them.
+    """
+
+    def __init__(self, sessions: Usable, address: Address, looks_max: int) -> None:
         self._sessions = sessions
         self._address = address
+        self._looking = asyncio.Semaphore(looks_max)
 
     async def look(self, saga_id: UUID, wishes: Sequence[Sequence[Wish]], *, takes: bool = True, ended: bool = False) -> Looked:
-        async with self._sessions.use() as connection, transaction(connection):
+        async with self._looking, self._sessions.use() as connection, transaction(connection):
             own = await connection.fetch(self._address.sql(_OWN), saga_id)
             keys = {wish.key for step in wishes for wish in step} | {row["key"] for row in own}
             if not keys:

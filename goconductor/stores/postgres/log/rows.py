@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import Head, Lease, LeaseKey, LogEntry
 from goconductor.saga.ids import Direction
 from goconductor.stores.postgres.database.dial import Row
@@ -20,6 +21,9 @@ EVENT_COLUMNS = """e.event_id, e.event, e.step, e.round, e.attempt, e.token, e.p
 LEASE_COLUMNS = (
     "l.saga_id, l.step, l.direction, l.round, l.instance, l.token, extract(epoch FROM l.expires_at)::float8 AS expires_at"
 )
+
+OVER = f"({', '.join(repr(status.value) for status in sorted(ENDED))})"
+"""The statuses of sagas that have ended, for a statement."""
 
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _texts = msgspec.json.Decoder(dict[str, str])
