@@ -136,6 +136,9 @@ class WorkerRunner:
         self._desk.put(errand)
         try:
             answer = await errand.answered
+        except BaseException:  # an outcome may have come in the same turn, which is not what the log gets
+            self._desk.kept(fence, taken=False)
+            raise
         finally:
             self._desk.withdraw(errand, "its time limit is over, or its process stops")
         if isinstance(answer, Outcome) and answer.failure is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from goconductor import ArgumentError, Retry, Saga
+from goconductor import ArgumentError, FencedError, Retry, Saga
 from goconductor.control.actor import ANYBODY
 from goconductor.control.doctor.limits import of_limits
 from goconductor.control.sagas.queries import saga_status
@@ -79,6 +79,28 @@ async def start(world: World, names: list[str]) -> list[UUID]:
 
 async def ends(world: World, sagas: list[UUID]) -> Counter[SagaStatus]:
     return Counter([(await world.end_of(saga)).status for saga in sagas])
+
+
+async def test_a_permit_does_not_stay_taken_where_an_outcome_cannot_be_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For a reason that nobody has foreseen."""
+
+    async def submit(*_: Any) -> Any:
+        raise FencedError
+
+    code = Code(world)
+    node = await world.node(code.registry(concurrency_total=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(node.appender, "submit", submit)
+        [saga] = await start(world, ["o1"])
+        await code.until(1)
+        while node.metrics()["permits_taken"] or node.metrics()["steps_running"]:
+            await world.live(1.0)
+    assert "ended by an unexpected error" in caplog.text
+    await world.live(60.0)
+    assert (await world.end_of(saga)).status == "completed"
+    assert node.metrics()["permits_taken"] == 0
 
 
 async def test_no_more_run_at_once_than_all_instances_may(world: World) -> None:

@@ -11,7 +11,9 @@ import grpc.aio
 import pytest
 
 from goconductor import Retry, Saga
+from goconductor.engine.log.append import Appender
 from goconductor.gateway import gateway as gateways
+from goconductor.gateway.protocol import Outcome
 from goconductor.grpc.v1 import workers_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
 from goconductor.lifecycle.facts.status import SagaStatus
@@ -175,6 +177,45 @@ async def test_a_task_whose_time_is_over_is_cancelled_and_keeps_its_room_until_t
     await other.done(again.fence)
     assert (await server.ended(saga_id)).status is SagaStatus.COMPLETED
     assert [session.room for session in server.gateway.sessions] == [1, 1]
+
+
+async def test_an_outcome_that_comes_in_the_turn_in_which_its_time_is_over_is_not_said_to_be_recorded(
+    server: Server, hands: Hands
+) -> None:
+    hand = next(hands)
+    await hand.hello()
+    saga_id = await server.start(one(timeout=60), {"card": "1"})
+    task = await hand.next("task")
+    (session,) = server.gateway.sessions
+    hosted = server.gateway._hosted["payments"]
+    performer = hosted.node._executor._performer
+    (queue,) = [each for each in performer._deadlines._queues.values() if each._running]
+    (limit,) = queue._running
+    hosted.desk.outcome(session, Outcome(fence=task.fence, output=b"1"))
+    queue.drop(limit)
+    limit.expired = True
+    limit.task.cancel()  # as its queue does
+    answered = await hand.next("acknowledged")
+    assert (answered.fence, answered.recorded) == (task.fence, False)
+    await hand.done((await hand.next("task")).fence)
+    assert (await hand.next("acknowledged")).recorded
+    assert (await server.ended(saga_id)).status is SagaStatus.COMPLETED
+
+
+async def test_an_outcome_that_an_unforeseen_error_keeps_from_the_log_is_acknowledged_all_the_same(
+    server: Server, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand = next(hands)
+    await hand.hello()
+    await server.start(one(), {"card": "1"})
+    task = await hand.next("task")
+    monkeypatch.setattr(Appender, "submit", _broken)
+    await hand.done(task.fence)
+    assert not (await hand.next("acknowledged")).recorded
+
+
+async def _broken(*_: Any) -> Any:
+    raise ZeroDivisionError
 
 
 async def test_a_worker_that_comes_back_with_a_task_whose_time_was_over_gives_its_room_back(server: Server, hands: Hands) -> None:

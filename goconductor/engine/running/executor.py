@@ -161,18 +161,24 @@ class Executor:
     async def _chain(self, work: Granted) -> None:
         """Run one piece of work after the other. Few coroutines wait for one that runs: each takes a quarter of a kilobyte."""
         current: Granted | None = work
+        permit = None
         try:
             while current is not None:
-                work, event = current, None
+                work, permit, event = current, current.permit, None
                 try:
                     event = await self._performer.event_of(work)
                 finally:
                     event, is_over = self._ended(work, event)
                 current = None if is_over else await self._gone_on(work, event)
-                if work.permit is not None and not is_over and event is not None:  # its lease has gone with the append
-                    self.admission.give_back(work.permit)
+                if permit is not None and not is_over and event is not None:  # its lease has gone with the append
+                    self.admission.give_back(permit)
+                permit = None
         except Exception:  # asyncio would log it as well, but neither for which saga nor without passwords
             logger.exception("running step %r ended by an unexpected error", work.step, extra=about(work.lease.key))
+            if permit is not None:  # nothing runs under it, and the lease ends by itself
+                self.admission.give_back(permit)
+            if self._hooks.on_kept is not None:
+                self._hooks.on_kept(work.lease, False)
 
     def _ended(self, work: Granted, event: Event | None) -> tuple[Event | None, bool]:
         """Give back what a run has had; return what came of it, and whether this process says nothing of that any more."""
