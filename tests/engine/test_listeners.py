@@ -88,6 +88,26 @@ async def test_a_listener_hears_of_each_side_of_each_step_and_of_sagas(world: Wo
     ]
 
 
+async def test_a_listener_hears_nothing_of_a_compensation_without_code(world: World) -> None:
+    shop, diary = StepRegistry("shop"), Diary()
+
+    @shop.step
+    async def weigh() -> None: ...
+
+    @shop.step
+    async def ship() -> None:
+        raise RefusedError("no")
+
+    saga: Saga[Any] = Saga("order")
+    saga.step(ship, after=[saga.step("shop.weigh", compensation=True)])  # newer code has one
+    shop.listen(diary)
+    await world.node(shop)
+    saga_id = await world.start(saga)
+    await world.end_of(saga_id)
+    assert "CompensationSucceeded weigh" in await world.events(saga_id)
+    assert [line for line in diary.lines if "compensation" in line] == []
+
+
 async def test_a_listener_of_some_steps_hears_of_no_other(world: World) -> None:
     shop, saga = registry()
     diary, other = Diary(frozenset({"pack"})), Diary(frozenset({"ship"}))

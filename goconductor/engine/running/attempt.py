@@ -25,7 +25,7 @@ from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.ports.clock import Clock
 from goconductor.ports.journal import ThreadTransaction
 from goconductor.saga.data import values
-from goconductor.saga.ids import Direction
+from goconductor.saga.ids import SETTLEMENTS, Direction
 from goconductor.saga.types.encoding import to_json_value
 
 
@@ -130,6 +130,14 @@ class Attempt:
         self._output_bytes_max = output_bytes_max
         self._on_begin = on_begin
         self._called: Call | None = None
+
+    @property
+    def calls_nothing(self) -> bool:
+        """Whether there is no code to call: nobody undoes this step, or its journal alone is asked."""
+        direction = self.work.direction
+        if direction in SETTLEMENTS:
+            return True
+        return direction is Direction.COMPENSATION and not self.undoes and self.action.compensation_function is None
 
     @property
     def runs_on(self) -> Call | None:

@@ -118,6 +118,8 @@ class Performer:
         event: Event | None = None
         try:
             listeners = self._registry.listeners
+            if listeners and attempt.calls_nothing:
+                listeners = []
             if listeners:
                 await notify(listeners, "before_step", context, step=action.name)
                 self._begins(work, context)  # their time is not the step's

@@ -25,7 +25,7 @@ class Listener:
     steps: frozenset[str] | None = None
 
     def before_step(self, context: StepContext) -> Any:
-        """Observe a step that is about to run."""
+        """Observe a step whose code is about to be called."""
 
     def after_step(self, context: StepContext, output: Any) -> Any:
         """Observe a step that returned; ``output`` is what is recorded."""
