@@ -59,7 +59,8 @@ def error_of(error: Any, target: str) -> GoConductorError:
     if issubclass(kind, PayloadError):
         return kind(*(faults[0] if faults else Fault("$", message)))
     if issubclass(kind, FlowChangedError):
-        return _without_its_parts(kind, message, flow="", version="", changes=tuple(each.problem for each in faults))
+        parts = {name: info.metadata.get(name, "") for name in ("flow", "version")}
+        return _without_its_parts(kind, message, **parts, changes=tuple(each.problem for each in faults))
     if issubclass(kind, DefinitionError):
         return kind("as it was sent", [each.problem for each in faults] or [message])
     if "allowed" in info.metadata:

@@ -8,7 +8,8 @@ with another code, so a long answer would hide what was wrong. It is cut, and ``
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import grpc
@@ -18,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from goconductor.control.doors import problems
 from goconductor.control.doors.problems import BUSY, INTERNAL, URN, Kind, kind_of, places_of
 from goconductor.control.faults import Fault
+from goconductor.control.flows.editing import FlowChangedError
 from goconductor.control.sagas.requests import RefusedNowError
 from goconductor.errors import GoConductorError
 from goconductor.redaction import logger_of
@@ -83,16 +85,24 @@ def answer(error: BaseException, method: str) -> Answer:
         number = uuid.uuid4()
         logger.error("%s failed unforeseen, problem %s", method, number, exc_info=error)
         return _answer(INTERNAL, f"it was logged as {number}; tell the operator of this server that id")
-    allowed = error.allowed if isinstance(error, RefusedNowError) else None
-    return _answer(kind, str(error), places_of(error), None if allowed is None else ", ".join(allowed))
+    return _answer(kind, str(error), places_of(error), _facts_of(error))
 
 
-def _answer(kind: Kind, detail: str, places: Sequence[Fault] = (), allowed: str | None = None) -> Answer:
+def _facts_of(error: BaseException) -> dict[str, str]:
+    """Return what an error says beside its sentence and its places."""
+    match error:
+        case RefusedNowError():
+            return {"allowed": ", ".join(error.allowed)}
+        case FlowChangedError():
+            return {"flow": error.flow, "version": error.version}
+        case _:
+            return {}
+
+
+def _answer(kind: Kind, detail: str, places: Sequence[Fault] = (), facts: Mapping[str, str] = MappingProxyType({})) -> Answer:
     code, message = code_of(kind), shortened(detail, MESSAGE_BYTES_MAX)
     info = error_details_pb2.ErrorInfo(reason=kind.name.replace("-", "_").upper(), domain=DOMAIN)
-    info.metadata.update({"type": f"{URN}{kind.name}", "title": kind.title})
-    if allowed is not None:
-        info.metadata["allowed"] = allowed
+    info.metadata.update({"type": f"{URN}{kind.name}", "title": kind.title, **facts})
     bad = error_details_pb2.BadRequest()
     for number, place in enumerate(places):
         violation = error_details_pb2.BadRequest.FieldViolation(
