@@ -309,10 +309,18 @@ class Children:
             await self._told.ask(Known(child.state.saga_id, child.seq, child.tag))
 
     async def _release(self, plan: Plan, state: SagaState) -> None:
-        """Release the children of a saga that has ended, some at a time."""
+        """Release the children of a saga that has ended, some at a time. One that cannot be released now holds up no other.
+
+        Raises:
+            GoConductorError: of the first that could not be.
+        """
         steps = [name for name, step in state.steps.items() if name in plan.holds and step.action.attempt]
+        failed: list[BaseException] = []
         for some in range(0, len(steps), RELEASED_AT_ONCE):
-            await asyncio.gather(*(self._release_one(plan, state, step) for step in steps[some : some + RELEASED_AT_ONCE]))
+            releases = (self._release_one(plan, state, step) for step in steps[some : some + RELEASED_AT_ONCE])
+            failed += [each for each in await asyncio.gather(*releases, return_exceptions=True) if each is not None]
+        if failed:
+            raise failed[0]
 
     async def _release_one(self, plan: Plan, state: SagaState, step: str) -> None:
         found = await child_of(self._started, plan, state, step)
