@@ -48,12 +48,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.ActionFailed():
             held = "; its journal holds it to that, so it has no effect" if event.proven else ""
             return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
-        case e.ActionHandedOut():
-            return f"{who} handed {event.step} out{_details(event, took)}{_asks(event)}"
-        case e.OutcomeReported(failure=None):
-            return f"{who} reported that {event.step} has succeeded"
-        case e.OutcomeReported():
-            return f"{who} reported that {event.step} has failed: {event.failure}"
+        case e.ActionHandedOut() | e.CompensationHandedOut() | e.OutcomeReported() | e.CompensationReported():
+            return _of_outside(event, who, took)
         case e.OutputRejected():
             return f"{who} ran {event.step}{_details(event, took)}, but without an output: {event.failure}"
         case e.CompensationSucceeded(null=True):
@@ -68,6 +64,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             )
         case e.OutcomeUnknown():
             return f"{who} found that nobody knows whether {event.step} ran{_details(event, took)}{_why(event.reason)}"
+        case e.TimerFired(direction=Direction.COMPENSATION) if before is not None and (
+            before.step(event.step).compensation.status is CompensationStatus.WAITING
+        ):
+            return f"The time in which somebody could report whether {event.step} is compensated was over"
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
         case e.LocksGranted() | e.DeadlockFound():
@@ -141,7 +141,23 @@ def _began(restart: Restart | None) -> str:
     return f"restarted saga {restart.saga_id} as this one{version}{given}{_why(restart.asked.reason)}"
 
 
-def _asks(event: e.ActionHandedOut) -> str:
+def _of_outside(event: e.ActionHandedOut | e.CompensationHandedOut | e.Report, who: str, took: float | None) -> str:
+    match event:
+        case e.ActionHandedOut():
+            return f"{who} handed {event.step} out{_details(event, took)}{_asks(event)}"
+        case e.CompensationHandedOut():
+            return f"{who} handed the compensation of {event.step} out{_details(event, took)}{_asks(event)}"
+        case e.OutcomeReported(failure=None):
+            return f"{who} reported that {event.step} has succeeded"
+        case e.OutcomeReported():
+            return f"{who} reported that {event.step} has failed: {event.failure}"
+        case e.CompensationReported(failure=None):
+            return f"{who} reported that {event.step} is compensated"
+        case e.CompensationReported():  # pragma: no branch
+            return f"{who} reported that {event.step} is not compensated: {event.failure}"
+
+
+def _asks(event: e.ActionHandedOut | e.CompensationHandedOut) -> str:
     return "" if event.ask_after_seconds is None else f"; it is asked about after {spell(event.ask_after_seconds)}"
 
 

@@ -17,7 +17,7 @@ from goconductor.engine.work.deadlines import Deadlines
 from goconductor.errors import SagaNotFoundError, StoreUnavailableError, check_seconds
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.pending_work import is_without_end, pending_work, wishes_of
 from goconductor.messages.envelope import SagaEnded
 from goconductor.ports.clock import Clock
@@ -241,7 +241,7 @@ def _wait(state: SagaState, owes: RunAction | RunCompensation | Settle | SetTime
             what = f"the compensation of step {owes.step!r}, attempt {owes.attempt}"
         case Settle():
             what = f"word whether step {owes.step!r} happened"
-        case SetTimer() if step.action.status is ActionStatus.WAITING:
+        case SetTimer() if step.action.status is ActionStatus.WAITING or step.compensation.status is CompensationStatus.WAITING:
             what = f"the time of step {owes.step!r}"
         case SetTimer():
             what = f"another attempt at step {owes.step!r}"

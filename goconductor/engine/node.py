@@ -45,7 +45,7 @@ from goconductor.engine.steps.registry import StepRegistry, check, facts, limits
 from goconductor.engine.work.renewal import Renewal
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.effects import Work
-from goconductor.lifecycle.facts.events import Event, OperatorRequest, OutcomeReported
+from goconductor.lifecycle.facts.events import Event, OperatorRequest, Report
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Bus
@@ -318,7 +318,7 @@ class Node:
         submission = Submission(saga_id, None, event, expected=expected, doubtful=event_id is not None)
         submission.event_id = event_id or submission.event_id
         appended = await self.appender.submit(submission)
-        if appended.dropped and isinstance(event, OperatorRequest | OutcomeReported):
+        if appended.dropped and isinstance(event, OperatorRequest | Report):
             raise RequestRefusedError(appended.dropped)
         return appended.view or await self.view(saga_id)
 

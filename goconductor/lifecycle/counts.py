@@ -14,6 +14,7 @@ from goconductor.lifecycle.facts.status import (
     ACTION_WAITING,
     COMPENSATING,
     COMPENSATION_STUCK,
+    COMPENSATION_WAITING,
     DONE_ACTIONS,
     NO_COMPENSATION,
     OPEN_ACTIONS,
@@ -23,6 +24,7 @@ from goconductor.lifecycle.facts.status import (
     SagaStatus,
 )
 from goconductor.lifecycle.pending_work import children_at_work
+from goconductor.saga.data.moments import SECONDS_MAX
 
 TURNED_PATIENCE = 0.25
 """Part of its patience for a saga that goes back, or some of it, and waits for actions that it sent. Otherwise one lost message
@@ -53,6 +55,7 @@ class Counts(Asking):
         "stuck_compensations",
         "touched",
         "waiting",
+        "waiting_compensations",
     )
 
     at: float
@@ -70,6 +73,7 @@ class Counts(Asking):
     stuck_compensations: int
     touched: set[str]
     waiting: int
+    waiting_compensations: int
     _timers: list[tuple[float, str]]
 
     def _put(self, name: str, before: StepState, after: StepState) -> None:
@@ -96,6 +100,8 @@ class Counts(Asking):
             return
         if compensation in OPEN_COMPENSATIONS:
             self.open_compensations += by
+            if compensation is COMPENSATION_WAITING:
+                self.waiting_compensations += by
         elif compensation is COMPENSATION_STUCK:
             self.stuck_compensations += by
             self.stuck += by if action is not ACTION_STUCK else 0
@@ -109,13 +115,14 @@ class Counts(Asking):
         """Return when to look again. It changes rarely: a head whose index entries stay is updated in place (HOT).
 
         Where nothing is open but waits, or a stuck undo, nobody looks before one of them, or the deadline, is due. Of a paused
-        saga only the ends of those are looked for that its steps have started.
+        saga only the ends of those are looked for that its steps have started. A saga that turns back always has a time: where
+        all that is left of it waits for somebody outside, that is the last one there is.
         """
         state = self.state
-        works = self.open_actions or self.open_compensations
+        works = self.open_actions or self.open_compensations > self.waiting_compensations
         undoes = self.stuck_compensations > 0 and self.phase is not COMPENSATING
         held = self.paused and not children_at_work(self.plan, self.steps)
-        if self.phase.ended or held or not (works or self.waiting or undoes):
+        if self.phase.ended or held or not (works or self.waiting or self.waiting_compensations or undoes):
             return None
         latest = math.inf if not self.locking else at + state.patience_seconds
         if works:
@@ -128,7 +135,9 @@ class Counts(Asking):
             latest = min(latest, next_due)
         if works and (kept := state.wake_at) is not None and at < kept <= latest:
             return kept
-        return None if latest == math.inf else latest
+        if latest == math.inf:
+            return SECONDS_MAX if self.waiting_compensations else None
+        return latest
 
     def _next_due(self) -> float | None:
         """Return the earliest timer, and drop those that have fired or were superseded."""

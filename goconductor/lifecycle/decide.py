@@ -16,6 +16,7 @@ from goconductor.lifecycle.facts.effects import Decision
 from goconductor.lifecycle.facts.events import (
     ActionEvent,
     BackwardEvent,
+    CompensationReported,
     DeadlockFound,
     Event,
     ForwardEvent,
@@ -198,6 +199,8 @@ def _illegal(fold: Fold, event: Event, status: SagaStatus) -> Exception:
             )
         allowed = " or ".join(sorted(SAGA_MOVES[type(event)]))
         return RequestRefusedError(f"saga {fold.state.saga_id} is {status}; only {allowed} sagas can be {event.verb}")
+    if isinstance(event, CompensationReported):
+        return RequestRefusedError(f"saga {fold.state.saga_id} is {status}: no compensation of it waits for an outcome")
     if isinstance(event, OutcomeReported):
         return RequestRefusedError(
             f"saga {fold.state.saga_id} is {status}; undo outside what still stands of step {event.step!r}"

@@ -95,6 +95,7 @@ class Fold(Counts):
         self.log = log
         self.unkept = dict(state.unkept or ()) if plan.asks else None
         self.open_actions = self.open_compensations = self.waiting = self.stuck = self.stuck_compensations = self.done = 0
+        self.waiting_compensations = 0
         self._awaited: dict[str, int] = {}
         self.locks = state.locks
         self.locking = {}

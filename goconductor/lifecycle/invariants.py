@@ -18,6 +18,7 @@ from goconductor.lifecycle.facts.status import (
     CLOSED_COMPENSATIONS,
     COMPENSATION_BACKOFF,
     COMPENSATION_STUCK,
+    COMPENSATION_WAITING,
     DONE_ACTIONS,
     ENDED,
     MAY_HAVE_RUN,
@@ -167,7 +168,10 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"step {name!r} ({plan.roles[name]}, {action}) is being compensated")
     if given_up and compensation not in CLOSED_COMPENSATIONS:
         found.append(f"step {name!r} was given up before it was compensated")
-    if (step.compensation.due_at is not None) != (compensation is COMPENSATION_BACKOFF):
+    if compensation is COMPENSATION_WAITING and not state.undo_handed_out:
+        found.append(f"the compensation of step {name!r} waits, but it was not handed out")
+    backs_off = compensation is COMPENSATION_BACKOFF
+    if (step.compensation.due_at is not None) != backs_off and compensation is not COMPENSATION_WAITING:
         found.append(f"the compensation of step {name!r} is {compensation} with due_at {step.compensation.due_at}")
     forward = state.phase in _GOING_FORWARD
     rewinds = state.rewind is not None and outermost(name) in state.rewind.steps

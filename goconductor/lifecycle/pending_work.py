@@ -30,7 +30,7 @@ def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunComp
             yield Settle(name, round)
         if compensation.status is CompensationStatus.SENT:
             yield RunCompensation(name, compensation.attempt, round)
-        elif compensation.status is CompensationStatus.BACKOFF and compensation.due_at is not None:
+        elif compensation.due_at is not None:
             yield SetTimer(name, Direction.COMPENSATION, compensation.attempt, round, compensation.due_at)
         elif compensation.status is CompensationStatus.FENCING or compensation.status is CompensationStatus.SETTLING:
             yield Settle(name, round)
@@ -73,7 +73,8 @@ def looked_at(state: SagaState) -> float | None:
 
 def is_without_end(step: StepState) -> bool:
     """Return whether a step waits for somebody outside, and no time ends that."""
-    return step.action.status is ActionStatus.WAITING and step.action.due_at is None and not step.wishes
+    waits = step.action.status is ActionStatus.WAITING and not step.wishes
+    return (waits or step.compensation.status is CompensationStatus.WAITING) and step.due_at is None
 
 
 def wishes_of(state: SagaState) -> dict[str, tuple[Wish, ...]]:

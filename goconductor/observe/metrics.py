@@ -39,6 +39,7 @@ OUTCOMES: dict[type[object], str] = {
     events.CompensationSucceeded: "succeeded",
     events.ActionFailed: "failed",
     events.ActionHandedOut: "handed_out",
+    events.CompensationHandedOut: "handed_out",
     events.OutputRejected: "failed",
     events.CompensationFailed: "failed",
     events.OutcomeUnknown: "unknown",

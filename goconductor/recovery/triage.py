@@ -100,7 +100,7 @@ def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
         if state.paused:
             return Repairs((), (), (), (), tuple(children), now + CHILD_LOOK_SECONDS_MAX)
         works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(plan, work)]
-    next_looks = [] if state.waits or not works else [now + state.patience_seconds]
+    next_looks = [] if all(isinstance(work, SetTimer) for work in works) else [now + state.patience_seconds]
     if children:
         next_looks.append(now + CHILD_LOOK_SECONDS_MAX)
     locks = not state.paused and any(wishes_of(state).values())

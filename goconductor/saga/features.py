@@ -66,13 +66,16 @@ CHILD = "child"
 HANDED_OUT = "handed_out"
 """A feature of a saga's state: an action of it was handed to somebody outside. Any saga may come to use it."""
 
+HANDED_OUT_UNDO = "handed_out_undo"
+"""A feature of a saga's state: a compensation of it was handed to somebody outside. Any saga may come to use it."""
+
 MIGRATION = "migration"
 """A feature of a saga's state: it has gone on by another version than the one that it started with. Any saga may come to."""
 
 HELD = "held"
 """A feature of a saga's state: a step of another saga started it, and may have it undone after it is done."""
 
-KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, MIGRATION})
+KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, HANDED_OUT_UNDO, MIGRATION})
 """The features that this code knows."""
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
+from typing import NamedTuple
 from uuid import UUID, SafeUUID
 
 from goconductor.errors import ArgumentError, unfit
@@ -123,13 +124,23 @@ def idempotency_key(saga: UUID, step: str, direction: str, round: int) -> str:
     return f"{saga}/{step}/{direction}/{round}"
 
 
-def task_token(saga: UUID, step: str, round: int, attempt: int) -> str:
-    """Return what names one attempt of an action to somebody outside, who is to report its outcome."""
-    return f"{idempotency_key(saga, step, Direction.ACTION, round)}/{attempt}"
+def task_token(saga: UUID, step: str, direction: str, round: int, attempt: int) -> str:
+    """Return what names one attempt of one side of a step to somebody outside, who is to report its outcome."""
+    return f"{idempotency_key(saga, step, direction, round)}/{attempt}"
 
 
-def read_task_token(token: str) -> tuple[UUID, str, int, int | None]:
-    """Return a token's saga, step, round and attempt; the idempotency key of an action has no attempt.
+class TaskToken(NamedTuple):
+    """What a task token names. An idempotency key is one without an attempt."""
+
+    saga_id: UUID
+    step: str
+    direction: Direction
+    round: int
+    attempt: int | None
+
+
+def read_task_token(token: str) -> TaskToken:
+    """Read what a task token names, or the idempotency key of a side of a step.
 
     Raises:
         ArgumentError: it is neither.
@@ -137,11 +148,13 @@ def read_task_token(token: str) -> tuple[UUID, str, int, int | None]:
     found = _TOKEN.fullmatch(token) if isinstance(token, str) else None
     if found is None:
         raise ArgumentError(f"{str(token)[:100]!a}, which is no task token: give what context.task_token was in the step")
-    saga, step, round, attempt = found.groups()
-    return saga_id_of(saga), step, int(round), None if attempt is None else int(attempt)
+    saga, step, side, round, attempt = found.groups()
+    return TaskToken(saga_id_of(saga), step, Direction(side), int(round), None if attempt is None else int(attempt))
 
 
-_TOKEN = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([^/\s]{1,255})/action/([0-9]{1,9})(?:/([0-9]{1,9}))?")
+_TOKEN = re.compile(
+    r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/([^/\s]{1,255})/(action|compensation)/([0-9]{1,9})(?:/([0-9]{1,9}))?"
+)
 
 
 def child_key(saga: UUID, step: str, round: int, attempt: int) -> str:

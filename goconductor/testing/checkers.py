@@ -32,7 +32,7 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
 
 _COMPENSATED = (e.CompensationSucceeded, e.CompensationSettled)
-_COMPENSATING = (*_COMPENSATED, e.CompensationFailed)
+_COMPENSATING = (*_COMPENSATED, e.CompensationFailed, e.CompensationHandedOut, e.CompensationReported)
 _Turn: TypeAlias = tuple[str, int]
 """A step in a round."""
 
@@ -117,7 +117,7 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
             backward = event.direction is Direction.COMPENSATION
         if backward:
             begun.setdefault(turn, place)
-            if isinstance(event, _COMPENSATED):
+            if isinstance(event, _COMPENSATED) or (isinstance(event, e.CompensationReported) and event.failure is None):
                 closed[turn] = place
     steps, roles = _steps(saga), saga.plan.roles
     last = {name: step.round for name, step in steps.items()}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from goconductor import ArgumentError, Conductor, RefusedError, RequestRefusedError, Retry, Saga, StepContext
+from goconductor import Conductor, RefusedError, RequestRefusedError, Retry, Saga, StepContext
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoundError
 from goconductor.engine.log.folding import Submission
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import OutcomeUnknown
 from goconductor.lifecycle.facts.state import SagaState
-from goconductor.saga.ids import task_token
+from goconductor.saga.ids import Direction, task_token
 from goconductor.testing.world import World
 
 
@@ -142,7 +142,7 @@ async def test_what_lost_attempts_began_may_fail_by_the_first_token_alone(world:
     for attempt in (1, 2):  # each began the same payment, and its process died before it had said so
         await node.submit(Submission(saga_id, None, OutcomeUnknown("charge", attempt)))
     assert (await world.state(saga_id)).step("charge").action.status == "backoff"
-    first = task_token(saga_id, "charge", 0, 1)
+    first = task_token(saga_id, "charge", Direction.ACTION, 0, 1)
     with pytest.raises(RequestRefusedError, match="another attempt of step 'charge' comes anyway"):
         await Conductor(node).report(first, failure="busy", final=False)
     await Conductor(node).report(first, failure="declined")
@@ -222,7 +222,7 @@ async def test_a_report_while_paused_is_recorded_and_asking_waits_for_resume(wor
 async def test_what_is_no_token_is_refused(world: World) -> None:
     bank = Bank()
     conductor, saga_id, _ = await waiting(world, order(), bank)
-    for token in ("", "charge", f"{saga_id}/charge/compensation/0", "-" * 36 + "/charge/action/0/1"):
+    for token in ("", "charge", f"{saga_id}/charge/settle/0", "-" * 36 + "/charge/action/0/1"):
         with pytest.raises(RequestInvalidError, match="which is no task token: give what"):
             await conductor.report(token)
     with pytest.raises(StepNotFoundError):
@@ -238,27 +238,6 @@ async def test_what_is_no_token_is_refused(world: World) -> None:
     for refused, final in ((True, True), (False, False)):  # else it would be taken for a success
         with pytest.raises(RequestInvalidError, match="failure is missing: only a failure can be refused"):
             await conductor.report(bank.tokens[0], refused=refused, final=final)
-
-
-async def test_a_compensation_is_not_handed_out_nor_is_a_transactional_step(world: World) -> None:
-    said: list[str] = []
-    steps = StepRegistry("bank")
-
-    @steps.step
-    async def charge(ctx: StepContext) -> None:
-        del ctx
-
-    @charge.compensation
-    async def refund(ctx: StepContext) -> None:
-        try:
-            ctx.hand_out()
-        except ArgumentError as error:
-            said.append(str(error))
-
-    await world.node(steps)
-    await world.node(shop(fails=True))
-    assert (await world.end_of(await world.start(order()))).status == "compensated"
-    assert said == ["a compensation cannot be handed out: return when it is done, or raise TemporaryError"]
 
 
 async def test_a_plain_function_hands_out_as_well(world: World) -> None:

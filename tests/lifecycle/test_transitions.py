@@ -80,6 +80,20 @@ def outside(name: str, step: StepState) -> Iterator[Event]:
         yield e.OutcomeReported(name, step.action.attempt, now, failure=Failure("Busy"))
     if step.action.status is ActionStatus.BACKOFF and step.action.attempt - 1 > step.action.over:
         yield e.OutcomeReported(name, step.action.attempt - 1, now, failure=FINAL)
+    yield from undo_outside(name, step)
+
+
+def undo_outside(name: str, step: StepState) -> Iterator[Event]:
+    """The same of its compensation."""
+    now, side = step.round, step.compensation
+    yield e.CompensationReported(name, side.attempt, now)
+    if side.status is CompensationStatus.SENT:
+        yield e.CompensationHandedOut(name, side.attempt, now, ask_after_seconds=5.0 if "h" in name else None)
+    if side.status in (CompensationStatus.SENT, CompensationStatus.WAITING):
+        yield e.CompensationReported(name, side.attempt, now, failure=FINAL)
+        yield e.CompensationReported(name, side.attempt, now, failure=Failure("Busy"))
+    if side.status is CompensationStatus.BACKOFF and side.attempt - 1 > side.over:
+        yield e.CompensationReported(name, side.attempt - 1, now, failure=FINAL)
 
 
 def tries(definition: Definition) -> int:

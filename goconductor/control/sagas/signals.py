@@ -45,11 +45,11 @@ from goconductor.errors import (
     TemporaryError,
     nearest,
 )
-from goconductor.lifecycle.facts.events import OutcomeReported, SignalReceived
+from goconductor.lifecycle.facts.events import CompensationReported, OutcomeReported, Report, SignalReceived
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import exists
-from goconductor.saga.ids import read_task_token
+from goconductor.saga.ids import Direction, read_task_token
 
 
 async def signal(
@@ -118,13 +118,13 @@ async def approve(
 async def report(
     actor: Actor, node: Node, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True
 ) -> SagaDetail:
-    """Report how a step has ended that was handed out.
+    """Report how a step, or its compensation, has ended that was handed out.
 
     Args:
         actor: who reports; the saga's history keeps the name.
         node: the engine.
-        token: the task token that the step's code handed out; for a success its idempotency key will do.
-        output: JSON values, the step's output.
+        token: the task token that the code handed out; for a success its idempotency key will do.
+        output: JSON values, the step's output. Of a compensation nobody reads one.
         failure: why it has failed; empty where it has succeeded.
         refused: of a failure, whether the outside refused to begin, so that there is nothing to undo.
         final: of a failure, whether another attempt cannot help; else the step's retry policy decides.
@@ -135,12 +135,12 @@ async def report(
         RequestRefusedError: it comes too late, so that what was done is to be undone outside; or another attempt is at work.
         RequestIdReusedError: another outcome was reported for this token.
         RequestInvalidError: this is no token; or the failure is missing, cannot be kept, or comes with an output or by an
-            idempotency key.
+            idempotency key; or an output comes for a compensation.
         PayloadError: the output cannot be kept.
         StoreUnavailableError: the database cannot be reached; report it again.
     """
     try:
-        saga_id, step, round, attempt = read_task_token(token)
+        named = read_task_token(token)
     except ArgumentError as error:
         raise RequestInvalidError("the outcome", [Fault("token", str(error))]) from None
     found = text_faults("failure", failure, REASON_CHARACTERS_MAX)
@@ -148,23 +148,30 @@ async def report(
         found.append(Fault("output", "comes with a failure; give one of them"))
     if not failure and (refused or not final):
         found.append(Fault("failure", "is missing: only a failure can be refused or tried again; say why it failed"))
-    if failure and attempt is None:
+    if output is not None and named.direction is Direction.COMPENSATION:
+        found.append(Fault("output", "is of no use: nobody reads what a compensation gives; leave it out"))
+    if failure and named.attempt is None:
         found.append(Fault("token", "is an idempotency key, which names no attempt; report a failure by its task token"))
     if found:
         raise RequestInvalidError("the outcome", found)
     kind = RefusedError if refused else PermanentError if final else TemporaryError
     why = Failure(kind.__name__, failure, retryable=not (refused or final)) if failure else None
-    view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
-    plan = await node.plan_of(view.state)
+    view = await node.view(named.saga_id)  # so that a saga or a database that is not there is reported at once
+    plan, step = await node.plan_of(view.state), named.step
     if not exists(plan, view.state.steps, step):
         raise StepNotFoundError(f"saga {plan.name!r} has no step {step[:100]!a}; {nearest(step, plan.owners)}")
-    told = 1 if why is None or attempt is None else attempt  # a success is the same by whichever token it comes
-    event = OutcomeReported(step, told, round, output=keepable(node, output, "output"), failure=why, by=actor.name)
-    named = f"{step}/{round}" if why is None else f"{step}/{round}/{attempt}"
-    return await _report(actor, node, saga_id, event, uuid5(saga_id, f"outcome {named}"))
+    told = 1 if why is None or named.attempt is None else named.attempt  # a success is the same by whichever token it comes
+    event: Report
+    if named.direction is Direction.COMPENSATION:
+        event = CompensationReported(step, told, named.round, failure=why, by=actor.name)
+    else:
+        event = OutcomeReported(step, told, named.round, output=keepable(node, output, "output"), failure=why, by=actor.name)
+    about = f"{step}/{named.round}" if why is None else f"{step}/{named.round}/{named.attempt}"
+    what = "undo" if named.direction is Direction.COMPENSATION else "outcome"
+    return await _report(actor, node, named.saga_id, event, uuid5(named.saga_id, f"{what} {about}"))
 
 
-async def _report(actor: Actor, node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> SagaDetail:
+async def _report(actor: Actor, node: Node, saga_id: UUID, event: Report, event_id: UUID) -> SagaDetail:
     if not await _is_taken(node, saga_id, event, event_id):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -177,14 +184,17 @@ async def _report(actor: Actor, node: Node, saga_id: UUID, event: OutcomeReporte
     return await saga_status(actor, node, saga_id)
 
 
-async def _has_succeeded(node: Node, saga_id: UUID, event: OutcomeReported) -> bool:
-    """Return whether this is the success of a step that is known to have succeeded, and stands: somebody has asked meanwhile."""
+async def _has_succeeded(node: Node, saga_id: UUID, event: Report) -> bool:
+    """Return whether this is a success that is known, and stands: somebody has asked meanwhile."""
     step = (await node.view(saga_id)).state.step(event.step)
-    stands = step.action.status is ActionStatus.SUCCEEDED and step.compensation.status is CompensationStatus.NONE
+    if isinstance(event, CompensationReported):
+        stands = step.compensation.status is CompensationStatus.DONE
+    else:
+        stands = step.action.status is ActionStatus.SUCCEEDED and step.compensation.status is CompensationStatus.NONE
     return event.failure is None and stands and step.round == event.round
 
 
-async def _is_taken(node: Node, saga_id: UUID, event: OutcomeReported, event_id: UUID) -> bool:
+async def _is_taken(node: Node, saga_id: UUID, event: Report, event_id: UUID) -> bool:
     """Return whether this report changes nothing any more, and is answered as before.
 
     Raises:

@@ -235,6 +235,8 @@ def _backward(plan: Plan, state: SagaState, name: str, around: Surroundings, own
     match step.compensation.status:
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
+        case CompensationStatus.WAITING:
+            return StepStatus.COMPENSATING, _held_back(state) or _outside(step.compensation.due_at)
         case CompensationStatus.SENT:
             missing = _nobody(plan, name, Direction.COMPENSATION, around) or _permit(state, name, Direction.COMPENSATION, around)
             return StepStatus.COMPENSATING, None if owner is not None else missing
@@ -291,6 +293,9 @@ def _retry(step: StepState, around: Surroundings) -> str:
 
 
 def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
+    if step.compensation.status is CompensationStatus.WAITING:
+        due_at, since = step.compensation.due_at, moment(step.compensation.since or 0.0)
+        return WaitDetail(round=step.round, since=since, until=None if due_at is None else moment(due_at))
     action, wait = step.action, None if step.wishes else plan.steps[name].wait
     if action.status is not ActionStatus.WAITING:
         return None
@@ -322,12 +327,18 @@ def _until(plan: Plan, name: str, step: StepState) -> str:
     wait, due_at = plan.steps[name].wait, step.action.due_at
     if name in plan.owners:
         over = due_at is not None and due_at == step.action.ends_at
-        then = "" if due_at is None else f", at most until {_text(due_at)}" if over else f"; is asked about at {_text(due_at)}"
-        return f"was handed out: waits for a report of its outcome{then}"
+        return f"{_OUTSIDE}, at most until {_text(due_at)}" if due_at is not None and over else _outside(due_at)
     end = "" if due_at is None else f" until {_text(due_at)}"
     if wait is None:
         return f"waits{end}"
     return f"waits for signal {wait.event!r}{end}" if wait.approval is None else f"waits for approval{end}: {wait.approval}"
+
+
+_OUTSIDE = "was handed out: waits for a report of its outcome"
+
+
+def _outside(asked_at: float | None) -> str:
+    return _OUTSIDE if asked_at is None else f"{_OUTSIDE}; is asked about at {_text(asked_at)}"
 
 
 def _text(at: float) -> str:

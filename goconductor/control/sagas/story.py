@@ -29,10 +29,10 @@ from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
+    OF_COMPENSATION,
     STEP_REQUESTS,
-    CompensationFailed,
-    CompensationSettled,
-    CompensationSucceeded,
+    ActionHandedOut,
+    CompensationHandedOut,
     Event,
     SagaStarted,
     StepEvent,
@@ -49,7 +49,6 @@ from goconductor.saga.plan import Plan
 PAGE_ENTRIES = 1000
 
 _WAITS = (StepStatus.WAITING, StepStatus.QUEUED, StepStatus.COMPENSATING)
-_OF_COMPENSATION = (CompensationSucceeded, CompensationFailed, CompensationSettled)
 
 
 class StoryLine(Document):
@@ -260,7 +259,7 @@ async def catch_up(actor: Actor, node: Node, builder: StoryBuilder) -> list[Stor
 
 def _side(event: StepEvent) -> Direction:
     direction = getattr(event, "direction", Direction.ACTION)
-    back = isinstance(event, _OF_COMPENSATION) or direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO)
+    back = isinstance(event, OF_COMPENSATION) or direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO)
     return Direction.COMPENSATION if back else Direction.ACTION
 
 
@@ -303,6 +302,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undo.run}'}{again}"
             case Settle():
                 yield _settles(plan, effect)
+            case SetTimer() if isinstance(decided.event, ActionHandedOut | CompensationHandedOut):
+                pass  # what is told of that says when it is asked about
             case SetTimer() if effect.step not in plan.sent:
                 seconds = spell(max(0.0, effect.due_at - at))
                 what = awaited(plan.steps[effect.step])

@@ -36,6 +36,7 @@ from goconductor.lifecycle.facts.events import (
     ActionSettled,
     ActionSucceeded,
     CompensationFailed,
+    CompensationHandedOut,
     CompensationSucceeded,
     Event,
     OutputRejected,
@@ -167,6 +168,10 @@ class Invocation:
         except BaseException as error:
             if is_ours(error):
                 raise
+            if isinstance(error, HandedOut):
+                if attempt.action.journal is None:
+                    return CompensationHandedOut(**attempt.names, ask_after_seconds=error.ask_after_seconds)
+                error = PermanentError(_NOT_IN_A_TRANSACTION)
             self._name(error, limit)
             self._check_begun(error)
             if error is attempt.uncallable and self._runner.left_nothing(attempt):

@@ -88,8 +88,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def idempotency_key(self) -> str:
         """The same on every retry; hand it to whatever deduplicates on the other side. A compensation has one of its own."""
-        side = Direction.ACTION if self.direction is Direction.ACTION else Direction.COMPENSATION
-        return idempotency_key(self.saga_id, self.step, side, self.round)
+        return idempotency_key(self.saga_id, self.step, self._side, self.round)
 
     @property
     def action_key(self) -> str:
@@ -98,25 +97,28 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def task_token(self) -> str:
-        """Names this attempt of the action to somebody outside, who reports its outcome by it (:meth:`hand_out`)."""
-        return task_token(self.saga_id, self.step, self.round, self.attempt)
+        """Names this attempt to somebody outside, who reports its outcome by it (:meth:`hand_out`)."""
+        return task_token(self.saga_id, self.step, self._side, self.round, self.attempt)
+
+    @property
+    def _side(self) -> Direction:
+        return Direction.ACTION if self.direction is Direction.ACTION else Direction.COMPENSATION
 
     def hand_out(self, *, ask_after: float | str | None = None) -> NoReturn:
-        """End the action here, and leave its outcome to somebody outside, who reports it by :attr:`task_token`.
+        """End the attempt here, and leave its outcome to somebody outside, who reports it by :attr:`task_token`.
 
         Write ``return context.hand_out(…)``. It ends the function by what no handler of exceptions catches; let it pass. The step
-        waits for the report, and holds neither a place nor a lease. Its ``total_timeout`` bounds for how long. This is the
-        pattern of the task token (AWS Step Functions) and of asynchronous activity completion (Temporal).
+        waits for the report, and holds neither a place nor a lease. Its ``total_timeout`` bounds for how long an action waits;
+        for a compensation nothing does. This is the pattern of the task token (AWS Step Functions) and of asynchronous activity
+        completion (Temporal).
 
         Args:
             ask_after: when the step's code is run again under the same idempotency key, to ask what became of it: seconds, or a
                 text such as ``"10m"``. It may hand out again. None asks nobody.
 
         Raises:
-            ArgumentError: this is no action, which alone can be handed out, or ``ask_after`` is no duration.
+            ArgumentError: ``ask_after`` is no duration.
         """
-        if self.direction is not Direction.ACTION:
-            raise ArgumentError("a compensation cannot be handed out: return when it is done, or raise TemporaryError")
         try:
             after = None if ask_after is None else seconds(ask_after)
         except ValueError as error:

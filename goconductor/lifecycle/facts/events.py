@@ -135,6 +135,25 @@ class CompensationFailed(StepEvent, frozen=True, omit_defaults=True):
     delay_seconds: float | None = None
 
 
+class CompensationHandedOut(StepEvent, frozen=True, omit_defaults=True):
+    """The compensation has handed its work to somebody outside, who will report the outcome. ``ask_after_seconds``: as above."""
+
+    ask_after_seconds: float | None = None
+
+
+class CompensationReported(StepEvent, frozen=True, omit_defaults=True):
+    """Somebody outside reported how a compensation that was handed out has ended; a failure has a reason.
+
+    A failure counts only for the attempt that it names. A success counts for any attempt of its round.
+    """
+
+    verb: ClassVar[str] = "told an outcome"
+    retry: ClassVar[Retry | None] = None
+    delay_seconds: ClassVar[float | None] = None
+    failure: Failure | None = None
+    by: str = ""
+
+
 class OutcomeUnknown(StepEvent, frozen=True, omit_defaults=True):
     """The process of this attempt has gone silent; appended by the leader, which holds the lease by now."""
 
@@ -332,8 +351,15 @@ ForwardEvent: TypeAlias = (
 )
 """Events that :mod:`goconductor.lifecycle.moves.forward` decides."""
 
-BackwardEvent: TypeAlias = CompensationSucceeded | CompensationFailed | CompensationSettled
+BackwardEvent: TypeAlias = (
+    CompensationSucceeded | CompensationFailed | CompensationHandedOut | CompensationReported | CompensationSettled
+)
 """Events that :mod:`goconductor.lifecycle.moves.backward` decides."""
+
+OF_COMPENSATION: tuple[type[StepEvent], ...] = BackwardEvent.__args__
+
+Report: TypeAlias = OutcomeReported | CompensationReported
+"""Outcomes that somebody outside reports."""
 
 SideEvent: TypeAlias = OutcomeUnknown | TimerFired | SettleUnavailable
 """Events that can happen to either side of a step; the file of that side decides them."""

@@ -21,7 +21,7 @@ from goconductor.lifecycle.facts.status import (
     SagaStatus,
     status_of,
 )
-from goconductor.saga.features import CHILD, HANDED_OUT, HELD, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
+from goconductor.saga.features import CHILD, HANDED_OUT, HANDED_OUT_UNDO, HELD, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -186,6 +186,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     """The step of another saga that started this one, and ends with it."""
     handed_out: bool = False
     """Whether an action of it was ever handed to somebody outside."""
+    undo_handed_out: bool = False
+    """The same of a compensation."""
     priority: int = 0
     """Orders its steps where they wait for room in a process; greater ones first."""
     locks: dict[str, Held] = {}
@@ -236,6 +238,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         found = rewound if self.parent is None else (*rewound, CHILD, HELD) if self.parent.held else (*rewound, CHILD)
         if self.handed_out:
             found = (*found, HANDED_OUT)
+        if self.undo_handed_out:
+            found = (*found, HANDED_OUT_UNDO)
         if self.migrated:
             found = (*found, MIGRATION)
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found

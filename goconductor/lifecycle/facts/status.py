@@ -97,6 +97,8 @@ class CompensationStatus(enum.StrEnum):
     BACKOFF = "backoff"
     DONE = "done"
     STUCK = "stuck"
+    WAITING = "waiting"
+    """Nobody runs it: it ends by one event from outside."""
     FENCING = "fencing"
     """To be skipped: its owner is first asked to write both keys in the journal."""
     SETTLING = "settling"
@@ -112,7 +114,7 @@ OPEN_ACTIONS = frozenset({ActionStatus.SENT, ActionStatus.BACKOFF, ActionStatus.
 OPEN_COMPENSATIONS = frozenset(
     {
         *(CompensationStatus.SENT, CompensationStatus.BACKOFF, CompensationStatus.FENCING),
-        *(CompensationStatus.SETTLING, CompensationStatus.FENCING_UNDO),
+        *(CompensationStatus.SETTLING, CompensationStatus.FENCING_UNDO, CompensationStatus.WAITING),
     }
 )
 
@@ -121,6 +123,7 @@ CLOSED_COMPENSATIONS = frozenset({CompensationStatus.DONE, CompensationStatus.SK
 ACTION_SUCCEEDED, ACTION_BACKOFF, ACTION_STUCK = ActionStatus.SUCCEEDED, ActionStatus.BACKOFF, ActionStatus.STUCK
 NO_COMPENSATION, COMPENSATION_BACKOFF = CompensationStatus.NONE, CompensationStatus.BACKOFF
 COMPENSATION_DONE, COMPENSATION_STUCK = CompensationStatus.DONE, CompensationStatus.STUCK
+COMPENSATION_WAITING = CompensationStatus.WAITING
 PENDING, COMPENSATING = ActionStatus.PENDING, SagaStatus.COMPENSATING
 ACTION_WAITING, ACTION_GROWN = ActionStatus.WAITING, ActionStatus.GROWN
 """Module-level aliases: looking up a member of an enumeration is ten times slower."""

@@ -147,6 +147,14 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.PAUSED: _STILL_PAUSED,
         S.STUCK: _STILL_STUCK,
     },
+    e.CompensationHandedOut: {s: _to(s) for s in (S.RUNNING, S.COMPENSATING, S.PAUSED, S.STUCK)},
+    e.CompensationReported: {
+        S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _to(S.COMPENSATING, S.STUCK, S.COMPENSATED),
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
+        S.TERMINATING: _TO_ITS_END,
+    },
     e.CompensationSettled: {
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
@@ -261,6 +269,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     },
     e.SettleUnavailable: {A.SETTLING: frozenset({A.FAILED, A.UNKNOWN, A.STUCK, A.GIVEN_UP})},
     e.CompensationSucceeded: _UNDONE,
+    e.CompensationReported: _UNDONE,
     e.CompensationSettled: _UNDONE,
     e.AbortRequested: {A.BACKOFF: frozenset({A.SETTLING})},
     e.TerminationRequested: {
@@ -290,26 +299,34 @@ COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
     Rewound: dict.fromkeys((C.NONE, C.DONE), frozenset({C.NONE})),
     **{event: {C.SETTLING: frozenset({C.SENT})} for event in (e.ActionSucceeded, e.OutcomeReported)},
     e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.NONE})},
-    e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.FENCING, C.FENCING_UNDO, C.STUCK)},
+    e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.WAITING, C.FENCING, C.FENCING_UNDO, C.STUCK)},
     e.CompensationFailed: {C.SENT: frozenset({C.BACKOFF, C.STUCK})},
+    e.CompensationHandedOut: {C.SENT: frozenset({C.WAITING})},
+    e.CompensationReported: {
+        **dict.fromkeys((C.SENT, C.WAITING), frozenset({C.DONE, C.BACKOFF, C.STUCK})),
+        C.BACKOFF: frozenset({C.DONE, C.STUCK}),
+        **dict.fromkeys((C.FENCING, C.FENCING_UNDO, C.STUCK), frozenset({C.DONE})),
+    },
     e.OutcomeUnknown: {C.SENT: frozenset({C.SENT, C.BACKOFF, C.STUCK})},
-    e.TimerFired: {C.BACKOFF: frozenset({C.SENT})},
+    e.TimerFired: {c: frozenset({C.SENT}) for c in (C.BACKOFF, C.WAITING)},
     e.CompensationSettled: {c: frozenset({C.DONE, C.SKIPPED}) for c in (C.FENCING, C.FENCING_UNDO)},
     e.SettleUnavailable: {
         **dict.fromkeys((C.FENCING, C.FENCING_UNDO), frozenset({C.STUCK, C.SKIPPED})),
         C.SETTLING: frozenset({C.SENT}),
     },
     e.TerminationRequested: {
-        **dict.fromkeys((C.SENT, C.BACKOFF, C.STUCK), frozenset({C.FENCING, C.FENCING_UNDO})),
+        **dict.fromkeys((C.SENT, C.BACKOFF, C.WAITING, C.STUCK), frozenset({C.FENCING, C.FENCING_UNDO})),
         **{c: frozenset({c}) for c in (C.FENCING, C.FENCING_UNDO)},
         C.SETTLING: frozenset({C.NONE}),
     },
-    e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF)},
+    e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF, C.WAITING)},
     e.SkipRequested: {
-        **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT), frozenset({C.FENCING, C.FENCING_UNDO, C.SKIPPED})),
+        **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.WAITING), frozenset({C.FENCING, C.FENCING_UNDO, C.SKIPPED})),
         **dict.fromkeys((C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.SKIPPED})),
     },
-    e.OutcomeDeclared: dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.DONE})),
+    e.OutcomeDeclared: dict.fromkeys(
+        (C.STUCK, C.BACKOFF, C.SENT, C.WAITING, C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.DONE})
+    ),
     e.InputEdited: {c: frozenset({c}) for c in (C.BACKOFF, C.STUCK)},
 }
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from goconductor.lifecycle.facts.events import (
     BackwardEvent,
     CompensationFailed,
+    CompensationHandedOut,
+    CompensationReported,
     CompensationSettled,
     CompensationSucceeded,
     OutcomeUnknown,
@@ -20,7 +24,7 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import forward
 from goconductor.lifecycle.moves.kinds import call
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
-from goconductor.lifecycle.moves.returning import undoing
+from goconductor.lifecycle.moves.returning import undoing, waiting
 from goconductor.saga.retry import LAST_PATIENCE, patience
 
 
@@ -34,9 +38,15 @@ def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
         case CompensationSucceeded():
             succeeded(fold, event)
         case CompensationFailed():
-            failed(fold, event)
+            failed(fold, event, event.failure)
+        case CompensationHandedOut():
+            waiting.handed_out(fold, event)
+        case CompensationReported():
+            reported(fold, event)
         case OutcomeUnknown():
             unknown(fold, event)
+        case TimerFired() if fold.step(event.step).compensation.status is CompensationStatus.WAITING:
+            waiting.silent(fold, event)
         case TimerFired():
             COMPENSATIONS.due(fold, event)
         case CompensationSettled():
@@ -47,21 +57,35 @@ def apply(fold: Fold, event: BackwardEvent | SideEvent) -> None:
             assert_never(event)
 
 
-def succeeded(fold: Fold, event: CompensationSucceeded) -> None:
+def succeeded(fold: Fold, event: CompensationSucceeded | CompensationReported) -> None:
     """Close the compensation. A success counts for any attempt, also when stuck or being skipped."""
     before = fold.step(event.step).compensation
     closed = Side(COMPENSATION_DONE, before.attempt, before.unknowns, before.lost_at, None, before.failure)
-    fold.set_compensation(event.step, CompensationSucceeded, closed)
-    forward.undone(fold, event.step, CompensationSucceeded)
+    fold.set_compensation(event.step, type(event), closed)
+    forward.undone(fold, event.step, type(event))
 
 
-def failed(fold: Fold, event: CompensationFailed) -> None:
+def failed(fold: Fold, event: CompensationFailed | CompensationReported, failure: Failure) -> None:
     """Try again with backoff; when the policy is spent the saga is stuck."""
     name, side = event.step, COMPENSATIONS.expect(fold, event)
-    failure = COMPENSATIONS.failed(fold, event, event.failure, fold.plan.compensation_retry_of(name, event.retry))
-    if failure is not None:
-        stuck = side.to(CompensationStatus.STUCK, failure=failure)
-        fold.set_compensation(name, CompensationFailed, stuck)
+    last = COMPENSATIONS.failed(fold, event, failure, fold.plan.compensation_retry_of(name, event.retry))
+    if last is not None:
+        over = event.attempt if isinstance(event, CompensationReported) else side.over
+        stuck = side.to(CompensationStatus.STUCK, failure=last, over=over)
+        fold.set_compensation(name, type(event), stuck)
+
+
+def reported(fold: Fold, event: CompensationReported) -> None:
+    """Take an outcome that somebody outside reports.
+
+    Raises:
+        RequestRefusedError: it comes too late, or is about nothing that was handed out.
+    """
+    waiting.check(fold, event)
+    if event.failure is None:
+        succeeded(fold, event)
+    else:
+        failed(fold, replace(event, attempt=fold.step(event.step).compensation.attempt), event.failure)
 
 
 def unknown(fold: Fold, event: OutcomeUnknown) -> None:

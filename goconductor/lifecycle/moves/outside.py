@@ -22,7 +22,8 @@ import msgspec
 
 from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer
-from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, StepEvent
+from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, Report, StepEvent
+from goconductor.lifecycle.facts.state import Side, SideStatus
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.retrying import ACTIONS
@@ -94,12 +95,24 @@ def check(fold: Fold, event: OutcomeReported) -> None:
         raise RequestRefusedError(f"the compensation of step {name!r} has begun: undo outside what still stands of it")
     if status not in (_ENDS_BY_SUCCESS if event.failure is None else _ENDS_BY_FAILURE):
         raise RequestRefusedError(f"the action of step {name!r} is {status}: its outcome is known, or an operator decides it")
+    check_failure(step.action, event, f"step {name!r}", waits=status is ActionStatus.BACKOFF)
+
+
+def check_failure(side: Side[SideStatus], event: Report, what: str, *, waits: bool) -> None:
+    """Refuse a failure that is of work outside which is over, or that changes nothing. A success passes.
+
+    Args:
+        side: the side that was handed out.
+        event: the report.
+        what: names the side.
+        waits: whether it waits for its next attempt.
+
+    Raises:
+        RequestRefusedError: its text says at which attempt the side is.
+    """
     if event.failure is None:
         return
-    waits = status is ActionStatus.BACKOFF
-    if not step.action.over < event.attempt <= step.action.attempt - waits:
-        raise RequestRefusedError(
-            f"the failure is of attempt {event.attempt} of step {name!r}, which is at {step.action.attempt}"
-        )
+    if not side.over < event.attempt <= side.attempt - waits:
+        raise RequestRefusedError(f"the failure is of attempt {event.attempt} of {what}, which is at {side.attempt}")
     if waits and event.failure.retryable:
-        raise RequestRefusedError(f"another attempt of step {name!r} comes anyway")
+        raise RequestRefusedError(f"another attempt of {what} comes anyway")

@@ -40,14 +40,17 @@ from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating
 from goconductor.lifecycle.moves.kinds import kind_of
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
-from goconductor.lifecycle.moves.returning import joining, rewinding, turning
+from goconductor.lifecycle.moves.returning import joining, rewinding, turning, waiting
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import Binding, StepRole
 from goconductor.saga.plan import Plan
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING, ActionStatus.SENT, ActionStatus.SETTLING)
 _SETTLED_BACK = (CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO, CompensationStatus.SETTLING)
-_WAITING_BACK = (CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, *_SETTLED_BACK)
+_WAITING_BACK = (
+    *(CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.WAITING),
+    *_SETTLED_BACK,
+)
 
 
 def apply(fold: Fold, event: OperatorRequest) -> None:
@@ -147,6 +150,8 @@ def retry(fold: Fold, event: RetryRequested) -> None:
         outside.ask(fold, name, RetryRequested)
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
         COMPENSATIONS.again(fold, event, unknowns=0)
+    elif step.compensation.status is CompensationStatus.WAITING:
+        waiting.ask(fold, name, RetryRequested)
     else:
         raise _does_not_wait(fold, name, "retried")
 

@@ -16,8 +16,10 @@ from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetT
 from goconductor.lifecycle.facts.events import (
     ActionFailed,
     CompensationFailed,
+    CompensationReported,
     OutcomeReported,
     OutcomeUnknown,
+    Report,
     RetryRequested,
     StepEvent,
     TimerFired,
@@ -28,7 +30,7 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.saga.retry import LOST_RETRY, Patience, Retry
 
-_Failed: TypeAlias = ActionFailed | OutcomeReported | CompensationFailed
+_Failed: TypeAlias = ActionFailed | CompensationFailed | Report
 _Outcome: TypeAlias = _Failed | OutcomeUnknown
 
 _replace = msgspec.structs.replace
@@ -66,7 +68,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             UnexpectedEventError: the side is sent, and the event is of another attempt.
         """
         side = self.side(fold.step(event.step))
-        if side.status is self._sent or side.status is ActionStatus.WAITING:
+        if side.status is self._sent or side.status is ActionStatus.WAITING or side.status is CompensationStatus.WAITING:
             fold.expect(event, side.attempt)
         return side
 
@@ -85,7 +87,7 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             total = fold.plan.steps[event.step].total_timeout_seconds
             late = f"{failure.message}; its total timeout of {total:g} s leaves no time for another attempt"
             return _replace(failure, message=late.removeprefix("; "), retryable=False)
-        if side.asked or isinstance(event, OutcomeReported):
+        if side.asked or isinstance(event, OutcomeReported | CompensationReported):
             side = _replace(side, over=event.attempt)
         self._back_off(fold, event, side, wait, failure)
         return None

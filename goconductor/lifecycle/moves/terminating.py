@@ -28,6 +28,7 @@ from goconductor.lifecycle.facts.effects import EndSaga, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
     ActionSettled,
     ActionSucceeded,
+    CompensationReported,
     CompensationSettled,
     CompensationSucceeded,
     Event,
@@ -47,15 +48,17 @@ from goconductor.lifecycle.facts.status import (
 )
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
-from goconductor.lifecycle.moves.returning import turning, undoing
+from goconductor.lifecycle.moves.returning import turning, undoing, waiting
 from goconductor.lifecycle.pending_work import children_at_work
 
 _UNSURE = (ActionStatus.BACKOFF, ActionStatus.STUCK, ActionStatus.FAILED, ActionStatus.UNKNOWN)
 """Statuses of an action whose attempts are over, as far as the log knows; an outcome may have been lost before."""
 _AT_WORK = (
     *(ActionStatus.SENT, ActionStatus.SETTLING, ActionStatus.WAITING),
-    *(CompensationStatus.SENT, CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO),
+    *(CompensationStatus.SENT, CompensationStatus.WAITING, CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO),
 )
+_OUT = (ActionStatus.SENT, ActionStatus.WAITING, CompensationStatus.SENT, CompensationStatus.WAITING)
+"""Statuses in which an attempt is out, here or with somebody outside."""
 _NOT_BEGUN = (NO_COMPENSATION, CompensationStatus.SETTLING)
 """Statuses in which no attempt of the compensation has been sent; before a declared undo the action is settled."""
 
@@ -117,9 +120,11 @@ def apply(fold: Fold, event: Event) -> None:
         case ActionSettled():
             settled = fold.step(event.step).action.to(ActionStatus.PREVENTED)
             fold.set_action(event.step, ActionSettled, settled)
-        case CompensationSucceeded():
+        case CompensationSucceeded() | CompensationReported(failure=None):
+            if isinstance(event, CompensationReported):
+                waiting.check(fold, event)
             done = fold.step(event.step).compensation.to(CompensationStatus.DONE)
-            fold.set_compensation(event.step, CompensationSucceeded, done)
+            fold.set_compensation(event.step, type(event), done)
         case CompensationSettled():
             status = CompensationStatus.DONE if event.happened else CompensationStatus.SKIPPED
             fold.set_compensation(event.step, CompensationSettled, fold.step(event.step).compensation.to(status))
@@ -155,7 +160,7 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
 
 def _lost(side: Side[SideStatus]) -> int:
     """Count an attempt that is out as lost: nobody waits for it, and without a journal its effect may come late."""
-    return side.unknowns + (side.status in (ActionStatus.SENT, ActionStatus.WAITING, CompensationStatus.SENT))
+    return side.unknowns + (side.status in _OUT)
 
 
 def _may_land(step: StepState) -> bool:

@@ -1,11 +1,14 @@
-"""Somebody outside, who ends steps that were handed out, reports until he is answered, and undoes what came too late."""
+"""Somebody outside, who ends steps and compensations that were handed out, reports until he is answered, and undoes what came too
+late.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from goconductor.control.actor import ANYBODY
@@ -30,7 +33,7 @@ class Outside:
 
     def __init__(self, simulation: Simulation, chance: random.Random) -> None:
         self._simulation, self._chance = simulation, chance
-        self._given: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._given: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
         self._stands: dict[str, tuple[UUID, str, int]] = {}
         """What he has done and not undone, by its key."""
         self._about: dict[str, tuple[UUID, str, int]] = {}
@@ -39,7 +42,12 @@ class Outside:
         """Take a step, and return after how many seconds he is to be asked."""
         key = context.action_key
         self._about[key] = (context.saga_id, context.step, context.round)
-        self._given.put_nowait((key, context.task_token))
+        self._given.put_nowait(partial(self._end, key, context.task_token))
+        return self._chance.choice([None, 0.5, 5.0, 40.0])
+
+    def take_undo(self, context: StepContext) -> float | None:
+        """Take a compensation, and return after how many seconds he is to be asked."""
+        self._given.put_nowait(partial(self._end_undo, context.action_key, context.task_token))
         return self._chance.choice([None, 0.5, 5.0, 40.0])
 
     def undo(self, key: str) -> None:
@@ -50,8 +58,8 @@ class Outside:
         """Do what is given, for ever."""
         async with asyncio.TaskGroup() as all_of_it:
             while True:
-                key, token = await self._given.get()
-                all_of_it.create_task(self._end(key, token))
+                end = await self._given.get()
+                all_of_it.create_task(end())
 
     async def _end(self, key: str, token: str) -> None:
         await asyncio.sleep(self._chance.choice([0.0, 0.01, 1.0, 10.0, 60.0]))
@@ -73,6 +81,25 @@ class Outside:
             self._simulation.tell("outside", f"reports {token}: {failure or 'done'}")
             if not await self._until_answered(reported) and not failure:
                 self.undo(key)
+
+    async def _end_undo(self, key: str, token: str) -> None:
+        await asyncio.sleep(self._chance.choice([0.0, 0.01, 1.0, 10.0, 60.0]))
+        failure = "" if self._chance.random() < 0.7 else "closed"
+        if not failure:
+            self.undo(key)
+        final = self._chance.random() < 0.3 and bool(failure)
+
+        async def reported(process: Process) -> bool:
+            try:
+                await report(ANYBODY, process.node, token, failure=failure, final=final or not failure)
+            except RequestRefusedError as error:
+                self._simulation.tell("outside", f"is refused: {error}")
+                return False
+            return True
+
+        for _ in range(self._chance.choice([1, 1, 2])):
+            self._simulation.tell("outside", f"reports {token}: {failure or 'undone'}")
+            await self._until_answered(reported)
 
     async def _until_answered(self, reported: Callable[[Process], Awaitable[bool]]) -> bool:
         while True:

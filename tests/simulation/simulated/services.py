@@ -71,7 +71,8 @@ class Script:
         """Leave the outcome to somebody outside, perhaps."""
         if self._faults.strikes(Fault.STEP_HANDED_OUT):
             self._ran(context, "returns")
-            context.hand_out(ask_after=self.outside.take(context))
+            acts = context.direction is Direction.ACTION
+            context.hand_out(ask_after=self.outside.take(context) if acts else self.outside.take_undo(context))
 
 
 def limits_of(seed: int, participant: str) -> dict[str, dict[str, Any]]:
@@ -100,8 +101,7 @@ def service(
 
     async def plain(context: StepContext, value: Any = None) -> dict[str, Any]:
         await script.play(context)
-        if context.direction is Direction.ACTION:
-            script.may_hand_out(context)
+        script.may_hand_out(context)
         script._ran(context, "returns")
         return {"of": context.step, "value": str(value)[:20]}
 
