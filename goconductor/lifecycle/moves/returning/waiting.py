@@ -12,7 +12,7 @@ A bank takes a refund today, and says next week what became of it. So a compensa
 - A skip has its key written first, where there is a journal. Where there is none the skip must be forced, as the outside may
   still do what it was given.
 
-Models: T12 in ``tests/protocol/waiting/outside_undo.py``.
+Models: T14 in ``tests/protocol/waiting/outside_undo.py``.
 """
 
 from __future__ import annotations
