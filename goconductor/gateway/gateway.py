@@ -33,7 +33,8 @@ from goconductor.gateway.steps import WORKERS, WorkerAction
 from goconductor.ports.store import Instance
 from goconductor.redaction import logger_of
 from goconductor.saga.checking.code import unfit_inputs, unfit_undo
-from goconductor.saga.definition import Definition, Undo, every_step
+from goconductor.saga.checking.known import Known
+from goconductor.saga.definition import Definition, Undo
 from goconductor.saga.ids import split_target
 
 logger = logger_of("goconductor.gateway")
@@ -229,11 +230,11 @@ class Gateway:
             DefinitionError: with all problems.
         """
         problems: list[str] = []
-        for step in every_step(definition.steps):
+        for step, known in Known(schema=definition.input_schema).each(definition.steps):
             if step.run and (action := self._action(step.run)) is not None:
-                problems += unfit_inputs(step, action)
+                problems += unfit_inputs(step, action, known)
             if isinstance(step.undo, Undo) and (action := self._action(step.undo.run)) is not None:
-                problems += unfit_undo(definition, step, action)
+                problems += unfit_undo(definition, step, action, known)
         if problems:
             raise DefinitionError(definition.name, problems)
 

@@ -88,6 +88,11 @@ class WorkerAction(Action[..., Any]):
         error = jsonschema.exceptions.best_match(validator_for(schema, _DIALECT)(schema).iter_errors(value))
         return None if error is None else f"{error.json_path}: {error.message}"
 
+    def taken(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema that a worker gave of one of its inputs; an empty one where it gave none."""
+        schema = self.described.schemas.get(name)
+        return schema if isinstance(schema, dict) else {}
+
     def facts(self) -> dict[str, object]:
         """Return what other services may know of this step."""
         return {**super().facts(), WORKERS: True, "inputs": sorted(self.described.inputs or ())}

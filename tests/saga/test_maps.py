@@ -109,6 +109,9 @@ def test_an_undo_in_a_map_takes_null_where_a_sibling_may_be_skipped() -> None:
         def refusal_of(self, name: str, value: object) -> str | None:
             return "no" if value is None else None
 
+        def taken(self, name: str) -> Mapping[str, object]:
+            return {}
+
     undo = {"run": "clerk.undo", "inputs": {"of": {"ref": "$.steps.weigh.output"}}}
     weigh = {"id": "weigh", "run": "scales.weigh", "when": "item.heavy"}
     definition = defined(mapped(weigh, {**RESERVE, "after": ["weigh"], "undo": undo}))

@@ -26,8 +26,10 @@ from goconductor.ports.store import Instance, StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
+from goconductor.saga.checking.code import unfit_child
 from goconductor.saga.checking.constructs.children import DEPTH_MAX
 from goconductor.saga.checking.doubts import doubts
+from goconductor.saga.checking.known import Known
 from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
@@ -251,6 +253,10 @@ class Definitions:
                 )
             if below >= DEPTH_MAX:
                 found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
+        for step, seen in Known(schema=definition.input_schema).each(definition.steps):
+            begun = plans_of.get(step.saga) if step.saga is not None else None
+            if begun is not None and begun.definition.input_schema is not None:
+                found += unfit_child(step, begun.definition.input_schema, seen)
         held = _held(definition)
         found += [
             f"step {step.id!r} starts saga {child.name!r}, which cannot undo itself once its pivot {child.pivot!r} has "

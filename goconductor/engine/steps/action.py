@@ -16,6 +16,7 @@ from goconductor.ports.journal import Journal
 from goconductor.ports.store import Limit
 from goconductor.saga.data.values import copied
 from goconductor.saga.retry import Retry
+from goconductor.saga.types.schemas import read_as
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -114,6 +115,10 @@ class Action(Generic[P, R, A]):
         except PayloadError as error:
             return str(error)
         return None
+
+    def taken(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of what becomes one of its inputs; an empty one where its type says nothing."""
+        return read_as(self.signature.types.get(name, Any))
 
     def problems(self) -> list[str]:
         """Return what is wrong with the two functions' signatures."""

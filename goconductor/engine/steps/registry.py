@@ -25,9 +25,10 @@ from goconductor.engine.steps.signature import shape
 from goconductor.errors import DefinitionError, check_type, nearest, unfit
 from goconductor.ports.journal import Journal, ThreadJournal
 from goconductor.ports.store import Limit
-from goconductor.saga.checking.code import unfit_inputs, unfit_undo
+from goconductor.saga.checking.code import unfit_inputs, unfit_reads, unfit_undo
+from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import misplaced
-from goconductor.saga.definition import Definition, Undo, every_step
+from goconductor.saga.definition import Definition, Undo
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.retry import Retry, seconds
 
@@ -227,20 +228,23 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
     Raises:
         DefinitionError: with all problems.
     """
+    if not registry.steps:
+        return
     problems: list[str] = []
-    kinds: dict[str | None, Any] = {}
-    for outer in definition.steps if registry.steps else ():
-        for step in every_step([outer]):
-            if not step.run:
-                continue  # nobody runs it
-            if (action := _action(registry, f"step {step.id!r}", step.run, problems)) is not None:
-                problems += unfit_inputs(step, action)
-                if step is outer:  # what a reference in a map means is not known here
-                    kinds[step.id] = action.returns
-            if isinstance(step.undo, Undo):
-                undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
-                problems += [] if undo is None else unfit_undo(definition, step, undo)
-    problems += misplaced(definition, kinds)
+    code = {step.id: _action(registry, f"step {step.id!r}", step.run, problems) for step in definition.steps if step.run}
+    kinds: dict[str | None, Any] = {
+        step.id: action.returns for step in definition.steps if step.fallback is None and (action := code.get(step.id))
+    }
+    known = Known(kinds, definition.input_schema)
+    for step, seen in known.each(definition.steps):
+        if not step.run:
+            continue  # nobody runs it
+        action = code[step.id] if seen is known else _action(registry, f"step {step.id!r}", step.run, problems)
+        problems += [] if action is None else unfit_inputs(step, action, seen)
+        if isinstance(step.undo, Undo):
+            undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
+            problems += [] if undo is None else unfit_undo(definition, step, undo, seen)
+    problems += [*misplaced(definition, kinds), *unfit_reads(definition.steps, Known(kinds))]
     if problems:
         raise DefinitionError(definition.name, problems)
 

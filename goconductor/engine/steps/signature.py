@@ -54,6 +54,8 @@ class Signature:
     is_async: bool
     problems: tuple[str, ...] = field(default=())
     factories: dict[str, Callable[[StepContext], Any]] = field(default_factory=dict)
+    types: dict[str, Any] = field(default_factory=dict)
+    """Of the inputs, as they are annotated."""
 
     def arguments(self, inputs: Mapping[str, Any], context: StepContext, output: Any = None) -> dict[str, Any]:
         """Keyword arguments of a call.
@@ -151,6 +153,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
             problems.append(f"{name} is transactional: its first parameter must take the transaction")
         parameters = parameters[1:]
     inputs: dict[str, Convert] = {}
+    types: dict[str, Any] = {}
     required: set[str] = set()
     context: str | None = None
     output: tuple[str, Any] | None = None
@@ -170,6 +173,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         elif action is not None and _takes_output(parameter.name, annotation, action):
             output = (parameter.name, annotation)
         else:
+            types[parameter.name] = _bare(annotation)
             inputs[parameter.name] = _decoder(name, parameter.name, _bare(annotation), problems)
             needed = parameter.default is inspect.Parameter.empty
             if needed:
@@ -200,6 +204,7 @@ def read(function: Callable[..., Any], *, transactional: bool, action: Signature
         is_async=inspect.iscoroutinefunction(function),
         problems=tuple(problems),
         factories=factories,
+        types=types,
     )
 
 

@@ -1,12 +1,14 @@
-"""Whether the inputs of a definition's steps fit the code that runs them."""
+"""Whether what a definition gives fits who takes it: a step's code, a saga that a step starts, and what the saga itself reads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from goconductor.errors import nearest
-from goconductor.saga.checking.constructs import undo
+from goconductor.saga.checking.constructs import locks, undo
+from goconductor.saga.checking.known import NOTHING, Known
+from goconductor.saga.data.fitting import Described, misfit, of_kinds
 from goconductor.saga.definition import Binding, Definition, Step, Undo
 
 
@@ -20,32 +22,86 @@ class Code(Protocol):
     def refusal_of(self, name: str, value: Any) -> str | None:
         """Return why a value does not fit an input; None if it does."""
 
+    def taken(self, name: str) -> Mapping[str, Any]:
+        """Return the JSON Schema of what becomes one of its inputs; an empty one where that is not known."""
 
-def unfit_inputs(step: Step, code: Code) -> list[str]:
+
+def unfit_inputs(step: Step, code: Code, known: Known = NOTHING) -> list[str]:
     """Find what a step is given that its code does not take, and what it needs and is not given.
 
     Args:
         step: of a definition.
         code: what runs it.
+        known: what is known of the data that the step sees.
     """
-    return _unfit(f"step {step.id!r}", step.run, step.inputs, code)
+    return _unfit(f"step {step.id!r}", step.run, step.inputs, code, known)
 
 
-def unfit_undo(definition: Definition, step: Step, code: Code) -> list[str]:
+def unfit_undo(definition: Definition, step: Step, code: Code, known: Known = NOTHING) -> list[str]:
     """Find the same of a step's declared undo, and what it needs and could be null.
 
     Args:
         definition: that can run otherwise.
         step: of it.
         code: what runs its undo.
+        known: what is known of the data that the step sees.
     """
     if not isinstance(step.undo, Undo):
         return []
-    found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code)
+    found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code, known)
     return found or [*undo.unfit_nulls(definition, step, step.undo, code)]
 
 
-def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> list[str]:
+def unfit_reads(steps: Iterable[Step], known: Known) -> Iterator[str]:
+    """Find what the saga itself reads and cannot use: a list of a map that is none, a time, a part of a lock's key.
+
+    Args:
+        steps: of a definition; those in the maps among them are looked at as well.
+        known: what is known of the data that they see.
+    """
+    for step in steps:
+        if step.delay is not None and step.delay.until is not None:
+            what, binding = f"the delay of step {step.id!r}", Binding(ref=step.delay.until)
+            yield from _misfit(f"{what} refers to {step.delay.until}", binding, _TIME, known)
+        inside = known
+        if step.map is not None:
+            what, binding = f"the list of map {step.id!r}", Binding(ref=step.map.over)
+            yield from _misfit(f"{what} refers to {step.map.over}", binding, _LIST, known)
+            inside = known.inside(step.map.over, [each.id for each in step.map.do])
+            yield from unfit_reads(step.map.do, inside)
+        for what, binding in locks.places(step.locks, f"step {step.id!r}"):
+            yield from _misfit(f"{what} refers to {binding.ref}", binding, _KEY, inside)
+
+
+def unfit_child(step: Step, schema: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """Find what the saga that a step starts does not take, and what it needs and is not given.
+
+    Args:
+        step: of a definition, which starts that saga.
+        schema: the JSON Schema of its input.
+        known: what is known of the data that the step sees.
+    """
+    who, taken = f"step {step.id!r}", Described(schema, schema)
+    for name, binding in step.inputs.items():
+        if not (wanted := taken.at(name)):
+            names = taken.names
+            yield f"{who} gives the saga that it starts an input {name!r} that it does not take; {nearest(name, names)}"
+        elif len(wanted) == 1:
+            yield from _misfit(f"{who} gives the saga that it starts {binding.ref} for its {name!r}", binding, wanted[0], known)
+    for name in taken.required:
+        if name not in step.inputs:
+            yield f"{who} gives the saga that it starts no {name!r}, which its input must have; add it to the inputs."
+
+
+_LIST, _TIME, _KEY = of_kinds("array"), of_kinds("string", "number"), of_kinds("string", "number")
+
+
+def _misfit(what: str, binding: Binding, taken: Described, known: Known) -> Iterator[str]:
+    if (given := known.of(binding)) and (why := misfit(given, taken)) is not None:
+        yield f"{what}, which {why}; refer to another place, or mend one of the types."
+
+
+def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code, known: Known) -> list[str]:
     parameters = code.parameters
     found = [
         f"{who} gives {run!r} an input {name!r} that it does not take; {nearest(name, parameters)}"
@@ -55,6 +111,10 @@ def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code) -> lis
     for name, binding in inputs.items():
         if binding.ref is None and name in parameters and (why := code.refusal_of(name, binding.value)) is not None:
             found.append(f"{who} gives {run!r} a constant for its input {name!r} that does not fit: {why}; correct it.")
+        elif name in parameters:
+            schema = code.taken(name)
+            given = f"{who} gives {run!r} {binding.ref} for its input {name!r}"
+            found += _misfit(given, binding, Described(schema, schema), known)
     missing = [name for name, needed in parameters.items() if needed and name not in inputs]
     found += [f"{who} gives {run!r} no value for its input {name!r}; add it to the inputs." for name in missing]
     return found

@@ -12,9 +12,11 @@ import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
+from goconductor.saga.checking.code import unfit_reads
 from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
 from goconductor.saga.checking.constructs.maps import behind_pivot, of_map, too_deep
 from goconductor.saga.checking.constructs.waits import asked_of, names_twice, of_delay, of_value, of_wait
+from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import asked
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
@@ -66,6 +68,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             for place in asked(definition)
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
+        found += unfit_reads(definition.steps, Known(schema=schema))
     found.extend(_around_pivot(definition, edges))
     found.extend(children.problems(definition, edges))
     found.extend(locks.problems(definition, edges))

@@ -51,6 +51,17 @@ def lack(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str | None:
     return None
 
 
+def below(root: Mapping[str, Any], place: Any, key: str | int) -> Iterator[Any]:
+    """Yield the schemas of the value at a key; True where any value may be there, and nothing where there can be no such place.
+
+    Args:
+        root: the whole schema.
+        place: a part of it.
+        key: the name or index.
+    """
+    return _below(root, place, key, set(), 0)
+
+
 def _below(root: Mapping[str, Any], place: Any, key: str | int, known: set[str], depth: int) -> Iterator[Any]:
     """Yield the schemas of the value at a key; True where any value may be there, and nothing where there can be no such
     place.

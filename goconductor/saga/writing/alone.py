@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking.code import unfit_undo
 from goconductor.saga.checking.constructs.undo import inputs_of
+from goconductor.saga.checking.known import NOTHING
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.writing.builder import Saga
@@ -32,7 +33,7 @@ def step_alone(saga: str, action: Any, /, **options: Unpack[StepOptions]) -> Ste
     [step] = written._written(written._types())  # noqa: SLF001  (of the same room)
     if found := [*_unkept(step)]:
         raise DefinitionError(saga, found)
-    found = [*written._unfit()]  # noqa: SLF001
+    found = [*written._unfit(NOTHING)]  # noqa: SLF001
     for undo in written._undone_by.values():  # noqa: SLF001
         found += unfit_undo(Definition(name=saga, steps=(step,)), step, undo)
     if found:

@@ -22,7 +22,8 @@ import msgspec
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from goconductor.errors import DefinitionError, check_type, unfit
-from goconductor.saga.checking.code import unfit_undo
+from goconductor.saga.checking.code import unfit_reads, unfit_undo
+from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import misplaced
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.data.references import Place, Reference
@@ -123,11 +124,12 @@ class Saga(Steps, Named, Generic[I, O]):
             if (why := cannot_come(self.input_type)) is not None:
                 found.append(f"its input cannot be kept: {why}")
             found += misplaced(definition, types)
-            found += self._unfit()
+            known = Known(types, definition.input_schema)
+            found += [*self._unfit(known), *unfit_reads(definition.steps, Known(types))]
             undone = self._undone()
             for step in definition.steps if undone else ():
                 if step.id in undone:
-                    found += unfit_undo(definition, step, undone[step.id])
+                    found += unfit_undo(definition, step, undone[step.id], known)
             if found:
                 raise DefinitionError(self.name, found)
             self._definition, self._result_type = definition, result_type(definition, types)

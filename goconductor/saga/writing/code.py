@@ -30,6 +30,8 @@ class Code(Protocol):
 
     def refusal_of(self, name: str, value: Any) -> str | None: ...
 
+    def taken(self, name: str) -> Mapping[str, Any]: ...
+
 
 class OwnCode(Code, Protocol[P, R_co]):
     """An action whose code is at hand: what :meth:`goconductor.Participant.step` returns for an ``async def``."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from goconductor.errors import unfit
 from goconductor.saga.checking.code import unfit_inputs
+from goconductor.saga.checking.known import Known
 from goconductor.saga.data.references import Place, reference_of
 from goconductor.saga.definition import Binding
 from goconductor.saga.definition import Step as StepDefinition
@@ -78,15 +79,19 @@ class Collected:
         """Return the steps as they stand in the document; the types are by step, that of the saga's input is under None."""
         return tuple(each._filled(types) if isinstance(each, Nested) else by_position(each, types) for each in self._steps)  # noqa: SLF001
 
-    def _unfit(self) -> Iterator[str]:
-        """Yield what is given to code that is at hand and does not take it."""
+    def _unfit(self, known: Known) -> Iterator[str]:
+        """Yield what is given to code that is at hand and does not take it.
+
+        Args:
+            known: what is known of the data that the steps see.
+        """
         for number, action in self._known.items():
             step = self._steps[number]
             if isinstance(step, StepDefinition):  # pragma: no branch
-                yield from unfit_inputs(step, action)
+                yield from unfit_inputs(step, action, known)
         for each in self._steps:
             if isinstance(each, Nested):
-                yield from each._unfit()  # noqa: SLF001
+                yield from each._unfit(known)  # noqa: SLF001
 
     def _outputs(self) -> dict[str | None, Any]:
         """Return the types of the steps' outputs, by their ids, where they are known."""

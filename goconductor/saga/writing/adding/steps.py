@@ -8,6 +8,7 @@ from typing import Any, Unpack, cast
 import msgspec
 
 from goconductor.errors import check_type, unfit
+from goconductor.saga.checking.known import Known
 from goconductor.saga.data.references import Place, Reference, reference_of
 from goconductor.saga.definition import Map as MapDefinition
 from goconductor.saga.definition import Step as StepDefinition
@@ -133,6 +134,10 @@ class Map(Steps, Nested, Step[list[Any]]):
         inside = {name: kind for name, kind in types.items() if name not in here} | self._outputs()
         return msgspec.structs.replace(own, map=msgspec.structs.replace(own.map, do=self._written(inside)))
 
+    def _unfit(self, known: Known) -> Iterator[str]:
+        assert self._own.map is not None  # noqa: S101  (it was made with one)
+        yield from super()._unfit(known.inside(self._own.map.over, [each.id for each in self._steps], self._outputs()))
+
 
 def _framed(id: str, after: Sequence[Step[Any]], when: str | None) -> tuple[str, dict[str, Any]]:
     """Check what a group or a switch is given, and return its id and the fields that steps of all kinds have."""
@@ -208,9 +213,9 @@ class Switch(Frame, Step[str | None]):
     def _filled(self, types: Mapping[str | None, Any]) -> WrittenStep:
         return WrittenStep(id=self._own_id, switch=tuple(case._filled(types) for case in self._cases), **self._placed)  # noqa: SLF001
 
-    def _unfit(self) -> Iterator[str]:
+    def _unfit(self, known: Known) -> Iterator[str]:
         for case in self._cases:
-            yield from case._unfit()  # noqa: SLF001
+            yield from case._unfit(known)  # noqa: SLF001
 
     def _started(self) -> Iterator[Named]:
         for case in self._cases:

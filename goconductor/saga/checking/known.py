@@ -1,0 +1,74 @@
+"""What is known of a saga's data before it runs: the schema of its input, and the types of what its steps return.
+
+From both comes what a reference can mean (:meth:`Known.of`). What is not known may be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from goconductor.errors import PayloadError
+from goconductor.saga.data.fitting import Described, of_kinds
+from goconductor.saga.data.references import Reference
+from goconductor.saga.definition import Binding, Step
+from goconductor.saga.types.annotations import is_pydantic_model, parts
+from goconductor.saga.types.references import binding_by_position, type_of
+from goconductor.saga.types.schemas import written_as
+
+
+class Known(NamedTuple):
+    """What is known of the data that steps see.
+
+    Attributes:
+        types: the type of each step's output by its id, and under None that of the input.
+        schema: the input's JSON Schema, which counts before its type.
+        items: of steps in a map, what the item may be, each by itself; nothing where that is not known.
+    """
+
+    types: Mapping[str | None, Any] = {}
+    schema: Mapping[str, Any] | None = None
+    items: tuple[Described, ...] = ()
+
+    def of(self, binding: Binding) -> list[Described]:
+        """Return what the value of a reference may be, each by itself; nothing where there is no such place, or no reference."""
+        if binding.ref is None:
+            return []
+        try:
+            reference = Reference.parse(binding.ref)
+        except PayloadError:
+            return []  # is reported with the reference
+        if reference.root == "index":
+            return [of_kinds("number")]
+        if reference.root == "item":
+            return [each for item in self.items for each in item.at(*reference.keys)]
+        placed = binding_by_position(binding, self.types)
+        if reference.root == "input" and self.schema is not None:
+            return Described(self.schema, self.schema).at(*Reference.parse(placed.ref or "").keys)
+        if any(map(is_pydantic_model, parts(self.types.get(reference.step)))):
+            return []  # pydantic may write a field in another form than its type's
+        schema = written_as(type_of(placed, self.types))
+        return [Described(schema, schema)]
+
+    def each(self, steps: Iterable[Step]) -> Iterator[tuple[Step, Known]]:
+        """Yield steps and those of the maps among them, each with what is known to it."""
+        for step in steps:
+            yield step, self
+            if step.map is not None:
+                yield from self.inside(step.map.over, [each.id for each in step.map.do]).each(step.map.do)
+
+    def inside(self, over: str, steps: Collection[str], types: Mapping[str | None, Any] = {}) -> Known:
+        """Return what is known to the steps in a map.
+
+        Args:
+            over: the reference to its list.
+            steps: the ids of the steps in it.
+            types: those of their outputs that are known.
+        """
+        around = {name: kind for name, kind in self.types.items() if name not in steps}
+        items = tuple(each for some in self.of(Binding(ref=over)) for each in some.at(0))
+        return Known(around | dict(types), self.schema, items)
+
+
+NOTHING = Known()
+"""Nothing is known."""

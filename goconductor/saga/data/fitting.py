@@ -1,0 +1,132 @@
+"""Whether what one JSON Schema describes can ever be what another one asks for.
+
+It is denied only where no value does both: where the kinds of JSON values have none in common, or where an object lacks what is
+required of it. A value that may be null counts by what it is when it is not. Where a schema leaves something open, it fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from goconductor.saga.data.schemas import below, followed, listed
+
+_NESTED_MAX = 8
+"""Greatest depth to which objects in objects, and choices in choices, are looked at."""
+_WORDS = {
+    "null": "null",
+    "boolean": "true or false",
+    "number": "a number",
+    "string": "a text",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+class Described(NamedTuple):
+    """A part of a JSON Schema.
+
+    Attributes:
+        root: the whole schema, in which references are followed.
+        place: the part; True where it says nothing.
+    """
+
+    root: Mapping[str, Any]
+    place: Any
+
+    def kinds(self, depth: int = 0) -> frozenset[str]:
+        """Return which kinds of JSON values it may be; a whole number is a ``number``."""
+        described = followed(self.root, self.place)
+        if described is None or depth > _NESTED_MAX:
+            return frozenset() if self.place is False else frozenset(_WORDS)
+        found = frozenset(_WORDS)
+        if isinstance(kinds := described.get("type"), str | list):
+            named = [kinds] if isinstance(kinds, str) else kinds
+            found &= frozenset("number" if kind == "integer" else str(kind) for kind in named)
+        for values in ([described["const"]] if "const" in described else None, described.get("enum")):
+            if isinstance(values, list):
+                found &= frozenset(map(_kind_of, values))
+        for choice in ("anyOf", "oneOf"):
+            if options := listed(described.get(choice)):
+                found &= _together(Described(self.root, each).kinds(depth + 1) for each in options)
+        for part in listed(described.get("allOf")):
+            found &= Described(self.root, part).kinds(depth + 1)
+        return found
+
+    @property
+    def required(self) -> list[str]:
+        """The names that an object must have, and that are not filled in."""
+        described = followed(self.root, self.place) or {}
+        needed = [name for name in listed(described.get("required")) if isinstance(name, str)]
+        return [name for name in needed if not any(self._is_filled(each) for each in self.at(name))]
+
+    def _is_filled(self, below: Described) -> bool:
+        return "default" in (followed(self.root, below.place) or {})
+
+    @property
+    def names(self) -> list[str]:
+        """The names that are described of an object."""
+        fields = (followed(self.root, self.place) or {}).get("properties")
+        return [*fields] if isinstance(fields, Mapping) else []
+
+    def at(self, *keys: str | int) -> list[Described]:
+        """Return all that may be at a place below; nothing where there can be no such place."""
+        places = [self.place]
+        for key in keys:
+            places = [each for place in places for each in below(self.root, place, key)]
+        return [Described(self.root, each) for each in places]
+
+
+def of_kinds(*kinds: str) -> Described:
+    """Describe values of some kinds."""
+    return Described({"type": [*kinds]}, {"type": [*kinds]})
+
+
+def misfit(given: Sequence[Described], taken: Described, depth: int = 0) -> str | None:
+    """Return why no value that is given can be taken, with the place in it; None where one may be.
+
+    Args:
+        given: what the value may be, each by itself.
+        taken: what is asked for.
+        depth: how deep in the value this is.
+    """
+    there, asked = _together(each.kinds() for each in given), taken.kinds()
+    common = (there & asked) - {"null"}
+    if not common:
+        only_null = "null" in there & asked and {"null"} in (there, asked)
+        return None if only_null or not there or not asked else f"is {_spelt(there)}, where {_spelt(asked)} is taken"
+    if common != {"object"} or depth > _NESTED_MAX:
+        return None
+    for name in taken.required:
+        inside = [each for part in given if "object" in part.kinds() for each in part.at(name)]
+        if not inside:
+            return f"has no {name!r}, which is required"
+        wanted = taken.at(name)
+        if len(wanted) == 1 and (why := misfit(inside, wanted[0], depth + 1)) is not None:
+            return f"has a {name!r} that {why}"
+    return None
+
+
+def _together(kinds: Iterable[frozenset[str]]) -> frozenset[str]:
+    return frozenset[str]().union(*kinds)
+
+
+def _kind_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case dict():
+            return "object"
+        case _:
+            return "array"
+
+
+def _spelt(kinds: frozenset[str]) -> str:
+    words: Iterator[str] = (words for kind, words in _WORDS.items() if kind in kinds and kind != "null")
+    return " or ".join(words) or "null"
