@@ -5,7 +5,7 @@ Resume, the sweep and a restarted participant ask for all of it. Who acquires a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, SetTimer, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import Event, TimerFired
@@ -20,7 +20,13 @@ from goconductor.saga.plan import Plan
 
 def pending_work(steps: Mapping[str, StepState]) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
     """Return all work and timers that the steps wait for, whether or not an instance is at it."""
-    for name, step in steps.items():
+    return _pending(steps.items())
+
+
+def _pending(
+    steps: Iterable[tuple[str, StepState]],
+) -> Iterator[RunAction | RunCompensation | Settle | SetTimer]:
+    for name, step in steps:
         action, compensation, round = step.action, step.compensation, step.round
         if action.status is ActionStatus.SENT:
             yield RunAction(name, action.attempt, round)
@@ -87,8 +93,11 @@ def wishes_of(state: SagaState) -> dict[str, tuple[Wish, ...]]:
 
 
 def waits(state: SagaState) -> bool:
-    """Return whether a saga wants nothing but that time passes: all that is pending are timers."""
-    return all(isinstance(each, SetTimer) for each in pending_work(state.steps))
+    """Return whether a saga wants nothing but that time passes: all that is pending are timers.
+
+    The steps that began last are looked at first. Where there are thousands, one of them is most likely out.
+    """
+    return all(isinstance(each, SetTimer) for each in _pending(reversed(state.steps.items())))
 
 
 def is_pending(state: SagaState, step: str, direction: Direction, attempt: int, round: int) -> bool:

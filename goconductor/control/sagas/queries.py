@@ -27,7 +27,7 @@ from goconductor.control.sagas.children import started_by
 from goconductor.control.sagas.restarts import restarted_as, restarted_from
 from goconductor.control.sagas.steps import Surroundings, describe
 from goconductor.control.wording import in_use
-from goconductor.engine.facts.log import brought_up
+from goconductor.engine.facts.log import View, brought_up
 from goconductor.engine.node import Node
 from goconductor.engine.running.journals import troubles
 from goconductor.engine.steps.limits import limits_of
@@ -44,18 +44,24 @@ from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
 
 
-async def saga_status(actor: Actor, node: Node, saga_id: UUID) -> SagaDetail:
+async def saga_status(actor: Actor, node: Node, saga_id: UUID, known: View | None = None) -> SagaDetail:
     """Return a saga with its steps.
+
+    Args:
+        actor: the actor of the request.
+        node: the engine.
+        saga_id: the saga's id.
+        known: what the caller has just seen of it, so that less of its log has to be read.
 
     Raises:
         SagaNotFoundError: there is no such saga.
         StoreUnavailableError: the database cannot be reached.
     """
-    (tail,) = await node.store.log.read([Known(saga_id)])
+    (tail,) = await node.store.log.read([Known(saga_id) if known is None else known.known])
     if tail.head is None:
         raise _not_found(saga_id)
     head, plan = tail.head, await node.definitions.plan(tail.head.saga, tail.head.version)
-    view = brought_up(plan, None, saga_id, tail)
+    view = brought_up(plan, known, saga_id, tail)
     assert view is not None  # noqa: S101  (it has a head)
     state = view.state
     around = await surroundings(node, plan, state)

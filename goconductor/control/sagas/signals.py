@@ -223,14 +223,16 @@ async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, 
         )
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await node.appender.submit(Submission(saga_id, None, event, expected=precautions.expected))
+            submission = Submission(saga_id, plan, event, view=view, expected=precautions.expected)
+            known = (await node.appender.submit(submission)).view
     except TimeoutError:
         problem = "the database went away; send the signal again under the same id, it may have been recorded"
         raise StoreUnavailableError(problem) from None
     except RequestRefusedError:
         if not await _stands(node, saga_id, event):  # it came twice at once
             raise
-    return await saga_status(actor, node, saga_id)
+        known = None
+    return await saga_status(actor, node, saga_id, known)
 
 
 async def _stands(node: Node, saga_id: UUID, event: SignalReceived) -> bool:

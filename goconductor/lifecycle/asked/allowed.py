@@ -1,6 +1,7 @@
 """Which requests a saga would accept now. A refusal offers them instead, and doors show them as buttons.
 
-They are found by trying: :func:`goconductor.lifecycle.decide.decide` is pure, so a try costs nothing but time.
+They are found by trying: what the lifecycle decides is pure, so a try costs nothing but time. All tries branch off one fold, so
+none of them counts the saga's steps anew.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from typing import Any
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
-from goconductor.lifecycle.decide import decide
+from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.requests import editable
 from goconductor.saga.plan import Plan
 
@@ -34,7 +36,8 @@ def of_saga(plan: Plan, state: SagaState) -> list[Request]:
         for each in CATALOGUE
         if not each.about_step and _can_be_tried(each, samples)
     ]
-    return [request for request, event in tries if _accepts(plan, state, event)]
+    now = Fold(plan, state)
+    return [request for request, event in tries if _accepts(now, event)]
 
 
 def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> dict[str, list[Request]]:
@@ -51,9 +54,10 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
         for name, step in (state.steps.items() if not state.phase.ended else ())
         if _waits(step.action.status, step.compensation.status) or name in unattended
     ]
+    now = Fold(plan, state) if open_steps else None
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
         tries = _tries(plan, state, name, forced=name in unattended)
-        if requests := [request for request, event in tries if _accepts(plan, state, event)]:
+        if requests := [request for request, event in tries if now is not None and _accepts(now, event)]:
             found[name] = requests
     return found
 
@@ -98,11 +102,11 @@ def _new_value(edited: Mapping[str, object]) -> str:
     return f"{_REASON} {len(edited)} {edited!r}"
 
 
-def _accepts(plan: Plan, state: SagaState, event: Asked) -> bool:
+def _accepts(now: Fold, event: Asked) -> bool:
     if isinstance(event, RestartAsNew):
         return False
     try:
-        decide(plan, state, event)
+        apply(now.branch(), event)
     except (RequestRefusedError, UnexpectedEventError, InvariantError):  # what only a trial meets hides no saga from people
         return False
     return True

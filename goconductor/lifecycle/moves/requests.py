@@ -296,5 +296,5 @@ def _standing(step: StepState) -> str:
 
 def _does_not_wait(fold: Fold, name: str, what: str) -> RequestRefusedError:
     step = fold.step(name)
-    stuck = ", ".join(sorted(fold.state.stuck_steps)) or "none"
+    stuck = ", ".join(sorted(fold.state.stuck_steps)) if fold.stuck else "none"
     return RequestRefusedError(f"step {name!r} cannot be {what}: its {_standing(step)}; stuck steps: {stuck}")
