@@ -19,6 +19,10 @@ class Resending:
     def __init__(self) -> None:
         self._sent: dict[LeaseKey, tuple[int, float]] = {}
 
+    def forget(self) -> None:
+        """Begin anew: what was sent may be lost with all that waited for it."""
+        self._sent.clear()
+
     def due_at(self, key: LeaseKey, now: float, *, at_once: bool, seconds_max: float = SECONDS_MAX) -> float:
         """Return when work may be sent again. If that is now, it counts as sent.
 

@@ -148,6 +148,7 @@ class Sweeper:
         if lost and not self._leases_lost:
             logger.warning("the lease table was emptied, by a crash or a failover: nobody is judged, then all are looked at")
             self._walking, self._walked = True, None
+            self._resending.forget()  # who waited for a permit, for minutes perhaps, stood in a queue that is gone
         if silent_seconds > 0:
             self._judge_from = max(self._judge_from, now + silent_seconds)
             self._walking, self._walked = True, None

@@ -183,6 +183,18 @@ async def test_the_sweep_finds_those_whose_queue_is_lost(world: World) -> None:
     assert code.most == 1
 
 
+async def test_who_had_waited_for_long_in_a_queue_that_is_lost_does_not_wait_for_long_again(world: World) -> None:
+    code = Code(world)
+    await world.node(code.registry(rate="1/h"))
+    sagas = await start(world, ["o1", "o2"])
+    await world.live(300.0)  # so long that the leader asks for it ever more seldom
+    assert len(code.begun) == 1
+    world.store.truncate_leases()
+    crashed_at = world.clock.now()
+    assert await ends(world, sagas) == {SagaStatus.COMPLETED: 2}
+    assert world.clock.now() < crashed_at + 60.0
+
+
 async def test_no_more_begin_within_the_time_than_the_rate_says(world: World) -> None:
     code = Code(world)
     for _ in range(2):
