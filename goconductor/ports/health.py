@@ -52,6 +52,7 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
         revision: the schema's, None where there are no tables of ours.
         revision_needed: what this code works with.
         revision_known: whether this code knows the schema's revision; if not, it is newer.
+        revision_suits: whether this code works on one that is newer, as the tables say.
         encoding: the database's.
         read_only: whether it takes no writes, as a standby does.
         synchronous_commit: what a session gets that does not ask for more.
@@ -70,6 +71,7 @@ class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None
     revision_needed: str
     revision_known: bool = True
+    revision_suits: bool = False
     encoding: str = "UTF8"
     read_only: bool = False
     synchronous_commit: str = "on"

@@ -38,7 +38,7 @@ async def test_a_migrated_one_tells_its_revision_and_tables_and_whose_vacuum_is_
         assert (tables["leases"].autovacuum, tables["sagas"].autovacuum) == (False, True)
         await connection.execute("UPDATE goconductor.alembic_version SET version_num = '9999'")
         health = await PostgresStore(postgres_url).examine(older_than_seconds=60)
-        assert (health.revision, health.revision_known) == ("9999", False)
+        assert (health.revision, health.revision_known, health.revision_suits) == ("9999", False, True)
     finally:
         await connection.close()
 

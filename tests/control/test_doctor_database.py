@@ -55,6 +55,13 @@ def test_a_healthy_database_has_no_finding_and_says_what_was_seen() -> None:
         ({"revision": "0000"}, "schema", "error", "at 0000, this code needs 0001", "goconductor migrate"),
         ({"revision": "0099", "revision_known": False}, "schema", "error", "newer than this code", "upgrade goconductor"),
         (
+            {"revision": "0099", "revision_known": False, "revision_suits": True},
+            "schema",
+            "warning",
+            "newer than this code, which works on it",
+            "upgrade goconductor",
+        ),
+        (
             {
                 "missing_rights": [
                     MissingRight(what="the role 'clerk' lacks INSERT on g.sagas", grant="GRANT INSERT ON g.sagas TO clerk")

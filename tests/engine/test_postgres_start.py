@@ -117,7 +117,7 @@ async def test_a_database_that_is_newer_says_to_upgrade(postgres_url: str, postg
     connection = await asyncpg.connect(postgres_url)
     (table,) = await connection.fetch("SELECT schemaname FROM pg_tables WHERE tablename LIKE 'alembic_version%'")
     name = await connection.fetchval("SELECT tablename FROM pg_tables WHERE tablename LIKE 'alembic_version%'")
-    await connection.execute(f'UPDATE "{table[0]}"."{name}" SET version_num = \'9999\'')
+    await connection.execute(f"UPDATE \"{table[0]}\".\"{name}\" SET version_num = '9999', oldest_code = '9999'")
     await connection.close()
     shop, _ = service()
     with pytest.raises(SchemaError, match=r"newer|upgrade"):

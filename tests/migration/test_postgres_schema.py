@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -171,11 +172,31 @@ async def test_another_schemas_tables_are_not_ours(postgres_url: str) -> None:
     await store.close()
 
 
-async def test_a_newer_schema_is_refused(postgres_url: str, hand: dial.Connection) -> None:
+async def test_a_newer_schema_is_refused_that_suits_only_newer_code(postgres_url: str, hand: dial.Connection) -> None:
     await migrate(postgres_url)
-    await hand.execute("UPDATE goconductor.alembic_version SET version_num = '9999'")
+    await hand.execute("UPDATE goconductor.alembic_version SET version_num = '9999', oldest_code = '9998'")
+    for refused in (PostgresStore(postgres_url).open, partial(migrate, postgres_url)):
+        with pytest.raises(SchemaError, match="upgrade goconductor"):
+            await refused()
+    await hand.execute("ALTER TABLE goconductor.alembic_version DROP COLUMN oldest_code")
     with pytest.raises(SchemaError, match="upgrade goconductor"):
         await PostgresStore(postgres_url).open()
+
+
+async def test_this_code_starts_on_a_newer_schema_that_suits_it_and_leaves_it_as_it_is(
+    postgres_url: str, hand: dial.Connection
+) -> None:
+    """As after a rollback, or where an instance that is not replaced yet is started again."""
+    await migrate(postgres_url)
+    await hand.execute("ALTER TABLE goconductor.sagas ADD COLUMN newer int; CREATE TABLE goconductor.newer (id int)")
+    await hand.execute("UPDATE goconductor.alembic_version SET version_num = '9999'")
+    await migrate(postgres_url)
+    assert await hand.fetchval("SELECT version_num FROM goconductor.alembic_version") == "9999"
+    store = PostgresStore(postgres_url)
+    await store.open()
+    saga = await begin(store)
+    assert await store.sagas.head(saga.saga_id) is not None
+    await store.close()
 
 
 async def test_migrating_an_unknown_database_is_refused(postgres_url: str, unused_tcp_port: int) -> None:

@@ -63,6 +63,8 @@ def _schema(health: StoreHealth) -> Iterator[Finding]:
             f"{health.where}: there are no tables of goconductor",
             "run `goconductor migrate`, or correct database.url or database.schema_name",
         )
+    elif not health.revision_known and health.revision_suits:
+        yield warning(f"the schema is at {health.revision}, newer than this code, which works on it", "upgrade goconductor here")
     elif not health.revision_known:
         yield error(f"the schema is at {health.revision}, which is newer than this code", "upgrade goconductor here")
     elif health.revision != health.revision_needed:

@@ -9,7 +9,7 @@ import asyncpg
 from goconductor.ports.health import LongTransaction, StoreHealth, TableHealth
 from goconductor.postgres.rights import missing, refusal
 from goconductor.stores.postgres.database.dial import Address, Connection
-from goconductor.stores.postgres.database.revisions import REVISIONS, present_revision
+from goconductor.stores.postgres.database.revisions import REVISIONS, present_revision, suits
 from goconductor.stores.postgres.database.rights import NEEDS
 
 TIMEOUT_SECONDS = 5.0
@@ -73,6 +73,8 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
     lacks = await missing(connection, address.schema, NEEDS)
     try:
         revision = await present_revision(connection, address)
+        known = revision is None or revision in REVISIONS
+        fits = known or await suits(connection, address)
     except asyncpg.InsufficientPrivilegeError:
         if not lacks:
             raise
@@ -82,7 +84,8 @@ async def _examine(connection: Connection, address: Address, older_than_seconds:
         version=row["version"],
         revision=revision,
         revision_needed=REVISIONS[-1],
-        revision_known=revision is None or revision in REVISIONS,
+        revision_known=known,
+        revision_suits=fits,
         encoding=row["encoding"],
         read_only=row["read_only"],
         synchronous_commit=row["synchronous_commit"],

@@ -9,20 +9,25 @@ import asyncpg
 
 from goconductor.errors import ConfigurationError, RightsError, SchemaError
 from goconductor.postgres.session import Usable
+from goconductor.redaction import logger_of
 from goconductor.stores.postgres.database.dial import Address, Connection
+
+logger = logger_of("goconductor.store")
 
 REWRITE_SECONDS = 7 * 86400.0
 """A revision that writes a large table anew takes as long as it takes; given up in the middle it would only begin again."""
 
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
-    *("0011", "0012", "0013", "0014", "0015", "0016"),
+    *("0011", "0012", "0013", "0014", "0015", "0016", "0017"),
 )
-"""Those that this code knows; it works with the last."""
+"""Those that this code knows; it works with the last, and with newer ones that say so (:func:`suits`)."""
 
 
 async def migrate(url: str, *, schema: str = "goconductor", revision: str = "head", timeout_seconds: float = 60.0) -> None:
     """Bring the database's schema to this code's version, in one transaction. Safe when many processes do it at once.
+
+    Newer tables that suit this code are left as they are, as after a rollback.
 
     Args:
         url: the database, as ``postgresql://user:password@host:port/database``. The user must own it or the schema.
@@ -34,7 +39,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
     Raises:
         ConfigurationError: wrong credentials, no such database, or one that is not in UTF-8.
         RightsError: the role may not make or change the tables.
-        SchemaError: the schema is newer than this code.
+        SchemaError: the schema is newer than this code, and does not suit it.
         StoreUnavailableError: the database cannot be reached.
     """
     address = Address(url, schema=schema, application_name="goconductor migrate")
@@ -47,9 +52,13 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
         try:
             await _check_encoding(connection, address)
             found = await present_revision(connection, address)
+            is_newer = found is not None and found not in REVISIONS
+            if is_newer and await suits(connection, address):
+                logger.warning("%s, schema %s: it is at %s, newer than this code, and stays so", address.where, schema, found)
+                return
         finally:
             await connection.close()
-        if found is not None and found not in REVISIONS:
+        if is_newer:
             raise SchemaError(
                 f"{address.where}, schema {schema}: it is at {found}, which is newer than this code; upgrade goconductor"
             )
@@ -86,18 +95,30 @@ async def present_revision(connection: Connection, address: Address) -> str | No
     return found
 
 
+async def suits(connection: Connection, address: Address) -> bool:
+    """Return whether tables of a revision that is newer than this code say that this code works on them."""
+    try:
+        oldest: str | None = await connection.fetchval(address.sql("SELECT oldest_code FROM goconductor.alembic_version"))
+    except asyncpg.UndefinedColumnError:  # nobody has made them who says so
+        return False
+    return oldest in REVISIONS
+
+
 async def check_schema(session: Usable, address: Address) -> None:
-    """See that the schema is the one this code knows.
+    """See that the schema is the one this code knows, or a newer one that suits it.
 
     Raises:
-        SchemaError: it is missing, older or newer; the text names the remedy.
+        SchemaError: it is missing, older, or newer and does not suit this code; the text names the remedy.
         ConfigurationError: the database is not in UTF-8.
     """
     async with session.use() as connection:
         await _check_encoding(connection, address)
         found = await present_revision(connection, address)
-    if found == REVISIONS[-1]:
-        return
+        if found == REVISIONS[-1]:
+            return
+        if found is not None and found not in REVISIONS and await suits(connection, address):
+            logger.info("the schema %s is at %s, newer than this code, which works on it", address.schema, found)
+            return
     where = f"{address.where}, schema {address.schema}"
     if found is None:
         raise SchemaError(f"{where}: there are no tables of goconductor yet; run `goconductor migrate`")
