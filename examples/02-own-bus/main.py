@@ -14,6 +14,11 @@ async def reserve(item: str) -> str:
     return f"{item} put aside"
 
 
+@reserve.compensation
+async def put_back(item: str) -> None:
+    print("put back", item)
+
+
 @bank.step
 async def charge(item: str, reserved: str) -> str:
     return f"{reserved}, {item} paid"

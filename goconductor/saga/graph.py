@@ -58,6 +58,19 @@ def predecessors(step: Step) -> tuple[str, ...]:
     return tuple(named)
 
 
+def followers(before: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return the steps after each step.
+
+    Args:
+        before: the steps before each step.
+    """
+    found: dict[str, list[str]] = {step: [] for step in before}
+    for step, earlier in before.items():
+        for name in earlier:
+            found.setdefault(name, []).append(step)
+    return found
+
+
 def reachable(edges: Mapping[str, Iterable[str]], start: str) -> frozenset[str]:
     """Return all that can be reached from ``start`` along ``edges``, itself left out unless it lies on a cycle."""
     seen: set[str] = set()

@@ -44,6 +44,7 @@ def test_a_step_that_is_undone_or_says_so_is_no_doubt(step: Step) -> None:
 
 def test_nothing_is_undone_behind_the_pivot_nor_where_nothing_else_can_fail() -> None:
     assert of(RESERVE) == []
+    assert of(Step(id="look", run="stock.look"), Step(id="pay", run="a.b", after=("look",), compensation=False)) == []
     assert (
         of(Step(id="reserve", run="stock.reserve"), CHARGE, Step(id="s", run="a.b", after=("charge",), compensation=False)) == []
     )

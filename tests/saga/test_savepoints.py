@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from goconductor import ArgumentError, Saga
@@ -40,6 +41,35 @@ def test_python_and_the_document_say_the_same() -> None:
     made: dict[str, Any] = {}
     exec(said, made)
     assert made["order"].definition.version == written.version
+
+
+@pytest.mark.parametrize(
+    ("condition", "way"),
+    [
+        ("steps.pay.output == 'cart'", "cart"),
+        ('"cart" != steps["pay"].output', "cart"),
+        ("input.yes && (steps.pay.output in ['card', 'bill'])", "bill"),
+        ("steps.pay.output == 'invoice'", None),
+        ("steps.pay.output + 'x' == 'cardx'", None),
+        ("'x' + steps.pay.output == 'xcard'", None),
+        ("steps.pay.output == 'car' + 'd'", None),
+        ("size(steps.pay.output) == 4 && input.way == 'cart'", None),
+    ],
+)
+def test_a_condition_asks_for_ways_that_there_are(condition: str, way: str | None) -> None:
+    lines = Step(id="lines", map=Map(over="$.input.lines", do=(code("inside", when=condition),)), after=("pay",))
+    shadowed = Step(id="m", map=Map(over="$.input.lines", do=(code("pay"), code("b", "pay", when="steps.pay.output == 'x'"))))
+    for definition in (saga(at(), code("a", "pay", when=condition)), saga(at(), lines)):
+        found = problems(msgspec.structs.replace(definition, steps=(*definition.steps, shadowed)))
+        if way is None:
+            assert found == []
+        else:
+            (problem,) = found
+            assert f"asks for way {way!r} of savepoint 'pay', which it does not have; " in problem
+
+
+def test_what_was_stored_with_a_condition_on_another_way_runs_on() -> None:
+    assert problems(saga(at(), code("a", "pay", when="steps.pay.output == 'cart'")), stored=True) == []
 
 
 def test_a_definition_without_a_savepoint_needs_no_newer_code() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from goconductor.errors import ConditionError
 from goconductor.saga.definition import Definition, Step, StepRole, every_step
 from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.graph import reachable
 from goconductor.saga.plan import Plan, plan
 
 
@@ -46,16 +47,18 @@ def _left_standing(plan: Plan, steps: Iterable[Step]) -> Iterator[str]:
         for step in every_step([top]):
             if not step.run or step.compensation is not False or step.undo is not None:
                 continue
-            if (fails := next((name for name in plan.order if name != top.id), None)) is None:
+            if (path := _path(plan, top.id)) is None:
                 continue  # no other step can turn the saga back
-            path = _path(plan, top.id, fails)
             yield (
                 f"what step {step.id!r} does stays where the saga turns back: {path}, and nothing undoes it; say undo: none (in "
                 "Python undo='none') if nothing needs to, else give it an undo, or its service a compensation."
             )
 
 
-def _path(plan: Plan, step: str, other: str) -> str:
-    """Return a path on which the saga turns back after a step has run."""
-    later = next(iter(plan.successors[step]), None)
-    return f"{step} succeeds, {later} fails" if later is not None else f"{step} succeeds, {other} fails beside it"
+def _path(plan: Plan, step: str) -> str | None:
+    """Return a path on which the saga turns back after a step has run; None where no other step can fail then."""
+    if (later := next(iter(plan.successors[step]), None)) is not None:
+        return f"{step} succeeds, {later} fails"
+    before = reachable(plan.predecessors, step)
+    beside = next((name for name in plan.order if name != step and name not in before), None)
+    return None if beside is None else f"{step} succeeds, {beside} fails beside it"

@@ -23,7 +23,7 @@ from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Binding, Definition, Step, every_step
 from goconductor.saga.expressions.conditions import MAP_WALKED
-from goconductor.saga.graph import predecessors, reachable
+from goconductor.saga.graph import followers, predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
 from goconductor.saga.ids import is_name, is_step_id, split_target
 
@@ -74,6 +74,8 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     found.extend(locks.problems(definition, edges))
     found.extend(behind_pivot(definition, edges))
     found.extend(savepoints.problems(definition, edges))
+    if not stored:
+        found.extend(savepoints.lacking_ways(definition))
     return found
 
 
@@ -318,11 +320,7 @@ def _around_pivot(definition: Definition, edges: dict[str, set[str]]) -> list[st
         return found
     (pivot,) = pivots
     before = reachable(edges, pivot)
-    followers: dict[str, set[str]] = {step.id: set() for step in definition.steps}
-    for later, earlier in edges.items():
-        for name in earlier:
-            followers[name].add(later)
-    after = reachable(followers, pivot)
+    after = reachable(followers(edges), pivot)
     for step in definition.steps:
         if step.id == pivot:
             if step.compensation:

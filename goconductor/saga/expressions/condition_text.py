@@ -51,6 +51,11 @@ _END, _DOT, _OPEN, _CLOSE, _IN = (
 )
 _COMPREHENSIONS = {"all", "exists", "exists_one", "map", "filter"}
 _CLOSING = {")", "]", "}"}
+_PLUS = _Token("mark", "+")
+_JOINED = {_DOT, _PLUS, _Token("mark", "[")}
+"""What follows an operand to which more belongs."""
+_EQUALITY = {"==", "!="}
+_LISTED = {_Token("mark", ","), _Token("mark", "]")}
 _OPERATIONS = {"+", "==", "!=", "<", "<=", ">", ">="}
 _CONSTANTS = {"true", "false", "null"}
 _REPEAT = re.compile(r"\{(\d*),?(\d*)\}")
@@ -264,6 +269,37 @@ def _path(tokens: list[_Token], i: int) -> tuple[Path, int]:
         else:
             return tuple(path), i
         path.append(key.text)
+
+
+def compared(source: str) -> Iterator[tuple[Path, str]]:
+    """Yield the parts of the data that are compared with a text in quotes, by ``==``, ``!=`` or ``in […]``, each with that one.
+
+    Args:
+        source: the text; it need not compile.
+    """
+    tokens = [token for token, _ in _tokens(source)]
+    for i in range(1, len(tokens) - 3):
+        if tokens[i].kind != "name" or tokens[i].text not in ROOTS or tokens[i - 1] in {_DOT, _PLUS}:
+            continue
+        path, end = _path(tokens, i)
+        if tokens[end].text in _EQUALITY and _is_text(tokens[end + 1]) and tokens[end + 2] not in _JOINED:
+            yield path, tokens[end + 1].text
+        elif (
+            tokens[i - 1].text in _EQUALITY
+            and _is_text(tokens[i - 2])
+            and tokens[i - 3] not in {_DOT, _PLUS}
+            and tokens[end] not in _JOINED
+        ):
+            yield path, tokens[i - 2].text
+        elif tokens[end : end + 2] == [_IN, _Token("mark", "[")]:
+            end += 2
+            while _is_text(tokens[end]) and tokens[end + 1] in _LISTED:
+                yield path, tokens[end].text
+                end += 2
+
+
+def _is_text(token: _Token) -> bool:
+    return token.kind == "raw" or (token.kind == "string" and "\\" not in token.text)
 
 
 def renamed(source: str, name_of: Callable[[str], str]) -> str:

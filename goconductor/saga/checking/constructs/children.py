@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 
 from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.definition import NOTHING, Child, Definition, Step, Undo, every_step
-from goconductor.saga.graph import reachable
+from goconductor.saga.graph import followers, reachable
 from goconductor.saga.ids import is_name
 
 DEPTH_MAX = 8
@@ -36,8 +36,9 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
         edges: step → the steps before it.
     """
     pivot = next((step.id for step in definition.steps if step.pivot), None)
+    after_pivot = frozenset[str]() if pivot is None else reachable(followers(edges), pivot)
     for step in definition.steps:
-        behind = pivot is not None and pivot in reachable(edges, step.id)
+        behind = step.id in after_pivot
         for each in every_step([step]):
             if each.saga is None:
                 continue

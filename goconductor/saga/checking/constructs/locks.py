@@ -7,19 +7,21 @@ item a lock would make two sagas with lists in different order wait for each oth
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from itertools import combinations
 
 from goconductor.errors import PayloadError
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.definition import Binding, Definition, Lock, every_step
-from goconductor.saga.graph import reachable
+from goconductor.saga.graph import followers, reachable
 from goconductor.saga.plan import plan
 
 LOCKS_MAX = 20
 """Number of locks that a step, or a saga, may name."""
+CIRCLES_MAX = 20
+"""Number of pairs of steps that are told of."""
 
 
 def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
@@ -31,6 +33,7 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
     """
     yield from _of_all("the saga", definition.locks, roots=("input",))
     pivot = next((step.id for step in definition.steps if step.pivot), None)
+    behind = frozenset[str]() if pivot is None else reachable(followers(edges), pivot)
     for step in definition.steps:
         for each in every_step(step.map.do if step.map is not None else ()):
             if each.locks:
@@ -43,7 +46,7 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
         yield from _of_all(f"step {step.id!r}", step.locks, ("input", "steps", *(("item",) if step.map is not None else ())))
         if step.delay is not None or step.wait is not None or step.value is not None:
             yield f"step {step.id!r} runs no code, but has locks; give them to the step after it, or to the saga."
-        if step.pivot or (pivot is not None and pivot in reachable(edges, step.id)):
+        if step.pivot or step.id in behind:
             where = "is the pivot" if step.pivot else f"comes after the pivot {pivot!r}"
             yield (
                 f"step {step.id!r} {where}, where the saga cannot give way any more, but has locks; "
@@ -88,23 +91,51 @@ def circles(definition: Definition) -> list[str]:
     """Return what of a definition that can run lets two of its sagas wait for each other, so that the younger one turns back.
 
     Two steps ask one after the other, or side by side. Keys that begin with different words are always asked for in the same
-    order by steps of which one comes after the other. All others may come in any order.
+    order by steps of which one comes after the other. All others may come in any order. Of many the first ones are told.
     """
-    compiled, found = plan(definition), list[str]()
-    asking = [step for step in compiled.order if compiled.steps[step].locks]
-    for one, other in combinations(asking, 2):
-        first, second = ({lock.key for lock in compiled.steps[each].locks} for each in (one, other))
-        ordered = other in reachable(compiled.successors, one)
-        alike = any(a.startswith(b) or b.startswith(a) for a in map(_prefix, first) for b in map(_prefix, second))
-        if first == second or (ordered and (second <= first or not alike)):
-            continue
-        how = "one after the other" if ordered else "side by side"
-        found.append(
-            f"steps {one!r} and {other!r} ask for locks {how}, so two such sagas may wait for each other, and the younger one "
-            "turns back; let one step, or the saga, ask for all of them at once."
-        )
+    compiled = plan(definition)
+    keys = {
+        step: frozenset(lock.key for lock in compiled.steps[step].locks) for step in compiled.order if compiled.steps[step].locks
+    }
+    alike, asking = _Alike(keys), [*keys]
+    found = list[str]()
+    left = set(asking)
+    for one in asking:
+        left.discard(one)
+        later = reachable(compiled.successors, one) if left else frozenset[str]()
+        others = dict.fromkeys(left - later, "side by side")
+        others |= {other: "one after the other" for other in alike.to(one) if other in later and not keys[other] <= keys[one]}
+        for other in sorted(others, key=compiled.position.__getitem__):
+            if keys[one] == keys[other]:
+                continue
+            if len(found) == CIRCLES_MAX:
+                return [*found, "there are more of these; mend the ones above first."]
+            found.append(
+                f"steps {one!r} and {other!r} ask for locks {others[other]}, so two such sagas may wait for each other, and the "
+                "younger one turns back; let one step, or the saga, ask for all of them at once."
+            )
     return found
 
 
-def _prefix(key: str) -> str:
-    return KeyTemplate.parse(key).prefix
+class _Alike:
+    """Which steps ask for keys of which one may be the other: where one refers to data first, the other one has begun alike."""
+
+    def __init__(self, keys: Mapping[str, Iterable[str]]) -> None:
+        self._prefixes = {step: {KeyTemplate.parse(key).prefix for key in each} for step, each in keys.items()}
+        self._steps: dict[str, list[str]] = {}
+        for step, prefixes in self._prefixes.items():
+            for prefix in prefixes:
+                self._steps.setdefault(prefix, []).append(step)
+        self._sorted = sorted(self._steps)
+
+    def to(self, step: str) -> set[str]:
+        """Return the steps that ask for such a key, the step itself left out."""
+        found: set[str] = set()
+        for prefix in self._prefixes[step]:
+            for length in range(len(prefix)):
+                found.update(self._steps.get(prefix[:length], ()))
+            for longer in self._sorted[bisect_left(self._sorted, prefix) :]:
+                if not longer.startswith(prefix):
+                    break
+                found.update(self._steps[longer])
+        return found - {step}

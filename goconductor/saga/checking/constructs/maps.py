@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.definition import Definition, Map, Step, Undo, every_step
-from goconductor.saga.graph import reachable
+from goconductor.saga.graph import followers, reachable
 from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX, STEPS_MAX
 
 
@@ -58,8 +58,9 @@ def behind_pivot(definition: Definition, before: Mapping[str, set[str]]) -> Iter
         before: the steps before each step.
     """
     pivot = next((step.id for step in definition.steps if step.pivot), None)
+    after_pivot = frozenset[str]() if pivot is None else reachable(followers(before), pivot)
     for step in definition.steps:
-        if step.map is None or pivot is None or pivot not in reachable(before, step.id):
+        if step.map is None or step.id not in after_pivot:
             continue
         for each in every_step(step.map.do):
             if each.compensation:

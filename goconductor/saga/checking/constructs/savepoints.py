@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from goconductor.saga.checking.constructs.waits import without_code
+from goconductor.errors import ConditionError, nearest
+from goconductor.saga.checking.constructs.waits import asked_of, without_code
 from goconductor.saga.definition import Definition, Savepoint, Step
+from goconductor.saga.expressions.condition_text import compared
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name
 
@@ -32,6 +35,27 @@ def in_map(map: Step) -> Iterator[str]:
     for step in map.map.do if map.map is not None else ():
         if step.savepoint is not None:
             yield f"savepoint {step.id!r} stands in map {map.id!r}, whose items cannot go back alone; put it before the map."
+
+
+def lacking_ways(definition: Definition) -> Iterator[str]:
+    """Yield the expressions that ask for a way which their savepoint does not have."""
+    ways = {step.id: step.savepoint.ways for step in definition.steps if step.savepoint is not None}
+    if ways:
+        yield from _lacking_ways(definition.steps, ways)
+
+
+def _lacking_ways(steps: Iterable[Step], ways: Mapping[str, tuple[str, ...]], *, in_map: bool = False) -> Iterator[str]:
+    for step in steps:
+        for what, compiled, _ in asked_of(step, in_map=in_map):
+            with suppress(ConditionError):  # is reported with the expression
+                for path, way in compared(compiled().source):
+                    known = ways.get(path[1], ()) if path[0] == "steps" and path[2:] == ("output",) else ()
+                    if known and way not in known:
+                        lacks = f"savepoint {path[1]!r}, which it does not have"
+                        yield f"{what} asks for way {way!r} of {lacks}; {nearest(way, known)}"
+        if step.map is not None:
+            seen = {name: each for name, each in ways.items() if name not in {inner.id for inner in step.map.do}}
+            yield from _lacking_ways(step.map.do, seen, in_map=True)
 
 
 def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator[str]:
