@@ -39,7 +39,7 @@ CHECKS = [
     "connection",
     "election",
 ]
-CHECKS += ["leader", "instances", "journals", "limits", "choices", "leases", "failovers", "overdue sagas"]
+CHECKS += ["leader", "instances", "journals", "limits", "choices", "leases", "locks", "failovers", "overdue sagas"]
 CHECKS += ["stuck sagas", "dead letters", "schedules", "invariants", "steps"]
 
 

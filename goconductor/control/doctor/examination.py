@@ -12,6 +12,7 @@ from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
 from goconductor.control.doctor.limits import of_limits
+from goconductor.control.doctor.locks import of_locks
 from goconductor.control.doctor.schedules import of_schedules
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import (
@@ -41,6 +42,7 @@ OF_STORE = (
     "limits",
     "choices",
     "leases",
+    "locks",
     "failovers",
     "overdue sagas",
     "stuck sagas",
@@ -196,6 +198,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("limits",), lambda: one(of_limits(store, living))),
         (("choices",), lambda: one(of_choices(store, named))),
         (("leases",), lambda: one(sagas.of_leases(store, now))),
+        (("locks",), lambda: one(of_locks(store, now))),
         (("failovers",), lambda: one(of_failovers(store, now))),
         (("overdue sagas",), lambda: one(sagas.of_overdue(store, now))),
         (("stuck sagas",), lambda: one(sagas.of_stuck(store))),
