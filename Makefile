@@ -46,6 +46,7 @@ test-all: test ## The same, then what takes longer: 20,000 messages over each bu
 	GOCONDUCTOR_TEST_HELM=1 GOCONDUCTOR_TEST_IMAGE=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py tests/deploy/test_image.py
 	GOCONDUCTOR_TEST_CALLS=5000 $(PYTHON) -m pytest --quiet -k at_once tests/doors/test_grpc_problems.py
 	GOCONDUCTOR_TEST_FUZZED=50000 $(PYTHON) -m pytest --quiet tests/doors/test_grpc_fuzz.py
+	GOCONDUCTOR_TEST_UPGRADED=60 $(PYTHON) -m pytest --quiet tests/acceptance/test_rolling_upgrade.py
 	GOCONDUCTOR_TEST_WORKERS=1000 $(PYTHON) -m pytest --quiet tests/gateway/test_many.py
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000

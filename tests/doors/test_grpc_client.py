@@ -25,13 +25,14 @@ from goconductor import (
 from goconductor.control.actor import ANYBODY
 from goconductor.control.doors.problems import KINDS, URN, Kind, kind_of, places_of
 from goconductor.control.faults import Fault
+from goconductor.control.flows.editing import FlowChangedError
 from goconductor.control.sagas.queries import history, saga_status
 from goconductor.control.settings.doors import GrpcSettings
 from goconductor.errors import PayloadError
 from goconductor.grpc import Client
 from goconductor.grpc.answers import error_of
 from goconductor.grpc.door import Door
-from goconductor.grpc.problems import DETAILS_KEY
+from goconductor.grpc.problems import DETAILS_KEY, answer
 from goconductor.testing.loopback import free_port
 from tests.doors.conftest import INPUT, ORDER, Shop
 
@@ -231,3 +232,11 @@ def test_every_kind_of_problem_comes_back_as_its_error(kind: Kind, problems: tup
     assert not problems or places_of(error) in ([], [Fault("$.a", "is wrong")], [Fault("", "is wrong")])
     assert any(each in str(error) for each in (*problems, "a sentence"))
     assert pickle.loads(pickle.dumps(error)).args == error.args
+
+
+def test_who_edits_a_flow_too_late_is_told_which_and_what_it_is_at() -> None:
+    too_late = FlowChangedError("checkout", "ab12", ("step 'pay' is new",))
+    code, message, metadata = answer(too_late, "/flows/edit")
+    error = error_of(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*metadata), message), "127.0.0.1:1")
+    assert isinstance(error, FlowChangedError)
+    assert (error.flow, error.version, error.changes) == ("checkout", "ab12", ("step 'pay' is new",))
