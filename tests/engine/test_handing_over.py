@@ -171,6 +171,8 @@ async def test_one_that_leaves_offers_nothing_from_the_beginning(world: World) -
     gate.set()
     await closing
     assert (await world.state(first)).status == "completed"
+    gone = next(each for each in await world.store.instances.registered("shop") if each.serial == living.serial)
+    assert (set(gone.steps), gone.dead_at is None) == ({"pack", "other"}, False)
 
 
 @pytest.mark.parametrize("others", [0, 1])

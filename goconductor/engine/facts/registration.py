@@ -35,6 +35,8 @@ class Registration:
         self._clock = clock
         self._on_rewind = on_rewind
         self._instance: Instance | None = None
+        self._offered: Mapping[str, Mapping[str, object]] = {}
+        """What was withdrawn."""
 
     @property
     def instance(self) -> Instance:
@@ -62,7 +64,8 @@ class Registration:
                 await self._clock.sleep(AGAIN_SECONDS)
 
     async def withdraw(self, steps: Mapping[str, Mapping[str, object]]) -> bool:
-        """Offer no steps any more, since this process leaves.
+        """Offer no steps any more, since this process leaves. Once it has left it is told again what it had offered, for whoever
+        asks which participants there are, though nobody of theirs lives.
 
         Args:
             steps: those that it has offered.
@@ -73,6 +76,7 @@ class Registration:
         instance = self._instance
         if instance is None or not steps:
             return False
+        self._offered = steps
         try:
             await self._instances.offer(instance.serial, {})
             others = await self._instances.registered(instance.participant)
@@ -92,6 +96,8 @@ class Registration:
         try:
             if instance is not None and not left:
                 await self._instances.unregister(instance.serial)
+                if self._offered:
+                    await self._instances.offer(instance.serial, self._offered)
             elif instance is not None:
                 logger.warning("left with %s: the leader will find this instance dead, and see to them", left)
         except StoreUnavailableError as error:
