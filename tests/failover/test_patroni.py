@@ -1,0 +1,270 @@
+"""A fleet under load while a real Patroni fails over. Synchronous: nothing is lost, and nobody is told what is not true.
+
+Asynchronous: what was lost is named. What is measured is told, not asserted: run it with ``-s``, or read the line of each test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from goconductor import connect
+from goconductor.app import migrate
+from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.testing import checkers
+from goconductor.testing.checkers import Recorded
+from tests.acceptance import movers, tally
+from tests.acceptance.chaos import say
+from tests.failover.callers import PROBE, PROBING, Callers, Told, longest
+from tests.failover.conftest import Driven
+from tests.failover.fleet import Fleet, sailing
+from tests.failover.shop import TRANSACTIONAL, noted
+from tests.servers.patroni import Member
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+synchronous = pytest.mark.parametrize("driven", [pytest.param(True, id="synchronous")], indirect=True)
+asynchronous = pytest.mark.parametrize("driven", [pytest.param(False, id="asynchronous")], indirect=True)
+
+OURS = f"""
+SELECT application_name FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '{PROBING}'
+"""
+
+
+@dataclass
+class Scene:
+    """A fleet under load on a cluster that is whole."""
+
+    driven: Driven
+    database: str
+    fleet: Fleet
+    callers: Callers
+    old: Member
+    times: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def told(self) -> Told:
+        """What callers were told."""
+        return self.callers.told
+
+    @property
+    def new(self) -> Member:
+        """The one that is the standby at the beginning."""
+        return self.driven.cluster.other(self.old)
+
+    def url_of(self, member: Member) -> str:
+        """The DSN of one server."""
+        return self.driven.cluster.url(self.database, port=member.port)
+
+    async def left(self, member: Member) -> None:
+        """Wait until nobody of ours has a session on this server."""
+        connection = await asyncpg.connect(self.url_of(member))
+        try:
+            while names := [row[0] for row in await connection.fetch(OURS)]:  # noqa: F841  (shown where the time is over)
+                await asyncio.sleep(0.2)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def scene(driven: Driven, way: str, database: str, folder: Path) -> AsyncIterator[Scene]:
+    cluster = driven.cluster
+    await driven.do(cluster.heal)
+    old = await driven.do(cluster.primary)
+    assert old is not None
+    direct = cluster.url(database, port=old.port)
+    await execute(cluster.url(port=old.port), f'CREATE DATABASE "{database}"')
+    await movers.create(direct)
+    await execute(direct, PROBE)
+    url = driven.url(way, database)
+    async with sailing(url, folder) as fleet:
+        await migrate(fleet.settings)
+        async with connect(fleet.settings) as conductor, connect(fleet.settings) as reader:
+            members = [cluster.url(database, port=member.port) for member in cluster.members]
+            callers = Callers(conductor, reader, members if way == "hosts" else [url])
+            made = Scene(driven, database, fleet, callers, old)
+            try:
+                await callers.goes_on(20)
+                yield made
+            except BaseException:
+                say(fleet.words())
+                say(await driven.do(cluster.words))
+                raise
+            finally:
+                callers.stop()
+        assert await fleet.end() == [0, 0, 0], fleet.words()
+    await driven.do(cluster.heal)
+    primary = await driven.do(cluster.primary)
+    assert primary is not None
+    with suppress(OSError, asyncpg.PostgresError):
+        await execute(cluster.url(port=primary.port), f'DROP DATABASE "{database}" WITH (FORCE)')
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def switched_over(at: Scene) -> None:
+    """``patronictl switchover``: the primary is stopped in good order."""
+    await at.driven.do(at.driven.cluster.switch_over)
+
+
+async def postgres_killed(at: Scene) -> None:
+    """Kill -9 of PostgreSQL alone: Patroni starts it again where it was."""
+    before = at.old.postgres_pid
+    await at.driven.do(at.old.kill_postgres)
+    while at.old.postgres_pid in (0, before):
+        await asyncio.sleep(0.1)
+    await at.driven.do(lambda: at.driven.cluster.await_primary(at.old))
+
+
+async def both_killed(at: Scene) -> None:
+    """The primary's machine is gone."""
+    await at.driven.do(at.old.kill)
+    await at.driven.do(at.old.kill_postgres)
+    await at.driven.do(lambda: at.driven.cluster.await_primary(at.new))
+
+
+async def etcd_away(at: Scene) -> None:
+    """Nobody knows any more who is the primary, so nobody may be it."""
+    cluster = at.driven.cluster
+    await at.driven.do(cluster.etcd.kill)
+    while await at.driven.do(cluster.primary) is not None:
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(10)  # for so long nothing can be done
+    await at.driven.do(cluster.etcd.start)
+    while await at.driven.do(cluster.primary) is None:
+        await asyncio.sleep(0.2)
+
+
+async def patroni_stands_still(at: Scene) -> None:
+    """Two primaries: the standby is promoted, and nobody stops the old one, until its Patroni goes on."""
+    await at.driven.do(at.old.pause)
+    try:
+        await at.driven.do(lambda: at.driven.cluster.await_primary(at.new))
+        await at.left(at.old)
+        await at.callers.goes_on()
+    finally:
+        await at.driven.do(at.old.go_on)
+
+
+async def patroni_killed(at: Scene) -> None:
+    """The same, until Patroni is started again and finds its server."""
+    await at.driven.do(at.old.kill)
+    await at.driven.do(lambda: at.driven.cluster.await_primary(at.new))
+    await at.left(at.old)
+    await at.callers.goes_on()
+    await at.driven.do(at.old.start)
+
+
+Trouble = Callable[[Scene], Awaitable[None]]
+TROUBLES: list[Trouble] = [switched_over, postgres_killed, both_killed, etcd_away, patroni_stands_still, patroni_killed]
+
+
+def name(trouble: Any) -> str:
+    return str(getattr(trouble, "__name__", trouble))
+
+
+async def brought(at: Scene, trouble: Trouble) -> list[Recorded]:
+    """Bring the trouble, let all heal and all sagas end; what the log has then."""
+    began = asyncio.get_running_loop().time()
+    await trouble(at)
+    at.times["trouble"] = asyncio.get_running_loop().time() - began
+    await at.callers.goes_on()
+    await at.driven.do(at.driven.cluster.heal)
+    await at.callers.goes_on()
+    await at.callers.enough()
+    primary = await at.driven.do(at.driven.cluster.primary)
+    assert primary is not None
+    while True:
+        sagas = await checkers.recorded(at.url_of(primary))
+        if not [saga for saga in sagas if list(checkers.ended(saga))]:
+            return sagas
+        await asyncio.sleep(0.5)
+
+
+def report(at: Scene, way: str, trouble: Trouble, sagas: list[Recorded], more: str) -> None:
+    pause, stopped, again = longest(at.told.accepts())
+    closed, shut, opened = longest(at.told.writable)
+    say(f"\n{name(trouble)}, {way}: {len(sagas)} sagas; no start accepted for {pause:.1f} s, no write possible for "
+        f"{closed:.1f} s; first start {again - opened:+.1f} s after the first write ({stopped - shut:+.1f} s at the beginning); "
+        f"{at.told.refused} starts told unavailable; {more}")  # fmt: skip
+
+
+def repeats(at: Scene, sagas: list[Recorded]) -> dict[str, int]:
+    """The keys of plain steps that ran more than once."""
+    runs = noted(at.fleet.runs)
+    known = {
+        idempotency_key(saga.head.saga_id, step, side, 0)
+        for saga in sagas
+        for step, definition in saga.plan.steps.items()
+        if definition.run not in TRANSACTIONAL
+        for side in (Direction.ACTION, Direction.COMPENSATION)
+    }
+    return {key: times for key, times in runs.items() if times > 1 and key in known}
+
+
+async def wrong(at: Scene, sagas: list[Recorded]) -> list[str]:
+    """What is wrong with what is in the databases, whatever was lost."""
+    primary = await at.driven.do(at.driven.cluster.primary)
+    assert primary is not None
+    effects, journal = await movers.kept(at.url_of(primary))
+    known = {saga.head.saga_id for saga in sagas}
+    ends = {saga.head.saga_id: str(saga.head.status) for saga in sagas}
+    return [
+        *(problem for saga in sagas for problem in checkers.compensation_order(saga)),
+        *(problem for saga in sagas for problem in checkers.legal_history(saga)),
+        *tally.one_effect(sagas, effects, journal, TRANSACTIONAL),
+        *(
+            f"saga {saga_id} was told as {status}, it is {ends[saga_id]}"
+            for saga_id, (status, _) in at.told.ended.items()
+            if saga_id in known and ends[saga_id] != status
+        ),
+    ]
+
+
+@synchronous
+@pytest.mark.parametrize("way", ["hosts", "haproxy", "pgbouncer"])
+@pytest.mark.parametrize("trouble", TROUBLES, ids=name)
+async def test_with_a_synchronous_standby_nothing_is_lost(
+    driven: Driven, way: str, trouble: Trouble, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with scene(driven, way, database, tmp_path) as at:
+        sagas = await brought(at, trouble)
+        again = repeats(at, sagas)
+        with capsys.disabled():
+            report(at, way, trouble, sagas, f"{len(again)} plain steps ran again, {max(again.values(), default=1)} times at most")
+        accepted = [(key, saga_id) for saga_id, (key, _) in at.told.accepted.items()]
+        primary = await at.driven.do(driven.cluster.primary)
+        assert primary is not None
+        keys = await keys_of(at.url_of(primary))
+        assert [
+            *(await wrong(at, sagas)),
+            *checkers.accepted(sagas, [saga_id for _, saga_id in accepted]),
+            *checkers.same_start(sagas, keys, accepted),
+            *(f"somebody was told that there is no saga {saga_id}, and it was accepted" for saga_id in at.told.unknown),
+            *at.told.undone,
+        ] == []
+        assert at.fleet.all_live
+        assert await at.fleet.metric("goconductor_commits_missing_total") == 0
+
+
+async def keys_of(url: str) -> dict[str, UUID]:
+    connection = await asyncpg.connect(url)
+    try:
+        return {row["key"]: row["saga_id"] for row in await connection.fetch("SELECT key, saga_id FROM goconductor.start_keys")}
+    finally:
+        await connection.close()
