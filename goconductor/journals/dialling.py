@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl
 
 from goconductor.errors import JournalError
 from goconductor.journals.wires import Wire
-from goconductor.postgres.addresses import each_address
 from goconductor.postgres.dialling import Address, Connection
+from goconductor.postgres.servers.addresses import each_address
 from goconductor.postgres.url import Server
 
 HOST_SECONDS = 5.0

@@ -3,7 +3,7 @@
 **Host by host.** Each host of a URL has its own time, so that one which neither answers nor refuses does not use up that of the
 next. The one that was good last is tried first, and one that was silent lately is tried last by the whole process. A host that
 refuses us does not keep us from the next, either. A name with several addresses is as many hosts
-(:mod:`goconductor.postgres.addresses`).
+(:mod:`goconductor.postgres.servers.addresses`).
 
 **The right server** takes writes, and is on no older timeline than this process has seen. One that does not is *unavailable*:
 somebody will promote it, or name another.
@@ -33,9 +33,9 @@ from typing import Any, Literal, TypeAlias, cast
 import asyncpg
 
 from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, RightsError, StoreUnavailableError
-from goconductor.postgres.addresses import LoopTo, each_address
 from goconductor.postgres.meaning import READ_ONLY_REMEDY, Meaning, full_remedy, meaning_of
-from goconductor.postgres.timelines import TIMELINES, OldTimelineError
+from goconductor.postgres.servers.addresses import LoopTo, each_address
+from goconductor.postgres.servers.timelines import TIMELINES, OldTimelineError
 from goconductor.postgres.url import Server, read_url
 from goconductor.redaction import logger_of
 
@@ -132,8 +132,8 @@ class Address:
         self._silent: list[Server] = []
         """Servers that gave no answer since our last connection; the latest is last, and is tried last."""
         self.cluster = ""
-        """Its name for :data:`goconductor.postgres.timelines.TIMELINES`; empty before the first connection, and where the server
-        reports no timeline."""
+        """Its name for :data:`goconductor.postgres.servers.timelines.TIMELINES`; empty before the first connection, and where the
+        server reports no timeline."""
 
     @property
     def where(self) -> str:

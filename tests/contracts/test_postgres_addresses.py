@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from goconductor.errors import ConfigurationError, StoreUnavailableError
-from goconductor.postgres.addresses import LoopTo, each_address
 from goconductor.postgres.dialling import Address
+from goconductor.postgres.servers.addresses import LoopTo, each_address
 from goconductor.postgres.url import Server
 from goconductor.stores.postgres import PostgresStore
 from goconductor.testing.postgres import PostgresAddress, PostgresServer

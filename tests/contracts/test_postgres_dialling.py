@@ -16,7 +16,7 @@ import pytest
 from goconductor.errors import ConfigurationError, PoolerError, StoreUnavailableError
 from goconductor.ports.store import Verdict
 from goconductor.postgres.dialling import Address, Connection
-from goconductor.postgres.timelines import TIMELINES, OldTimelineError, Timelines
+from goconductor.postgres.servers.timelines import TIMELINES, OldTimelineError, Timelines
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.testing.contracts.store.material import advance, begin, eventually
 from goconductor.testing.postgres import PostgresAddress, PostgresServer

@@ -19,7 +19,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.ports.store import Instance, Loss
 from goconductor.ports.store.leading.choices import BUS, Choice, Report
-from goconductor.postgres.timelines import TIMELINES
+from goconductor.postgres.servers.timelines import TIMELINES
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.writing.builder import Saga as SagaOf
 from goconductor.stores.postgres import PostgresStore

@@ -2,8 +2,8 @@
 
 Each new connection for leases notes its server's timeline. The row travels with the log: so a server's highest row is never
 above the timeline it is on, and what a process must refuse it learns from the servers that it meets: see
-:mod:`goconductor.postgres.timelines`. What the rows are for: since when a promoted server's leases say anything, and of which
-time commits may be missing. A promoted server tells until its next start which commit of its predecessor it replayed last.
+:mod:`goconductor.postgres.servers.timelines`. What the rows are for: since when a promoted server's leases say anything, and of
+which time commits may be missing. A promoted server tells until its next start which commit of its predecessor it replayed last.
 
 Rows bear the system's identifier: a log that was restored by pg_dump, or upgraded, is on timelines of another system.
 """
@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from goconductor.ports.store import Loss, Timeline
+from goconductor.postgres.servers.timelines import TIMELINES
 from goconductor.postgres.session import Usable
-from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.database.dial import Address, Connection
 
 SLACK_SECONDS = 60.0

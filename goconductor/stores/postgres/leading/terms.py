@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from goconductor.errors import FencedError
 from goconductor.ports.store import Term
+from goconductor.postgres.servers.timelines import TIMELINES
 from goconductor.postgres.session import Usable
-from goconductor.postgres.timelines import TIMELINES
 from goconductor.stores.postgres.database.dial import Address, Row
 from goconductor.stores.postgres.log.writes import LED
 
