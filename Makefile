@@ -5,6 +5,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 ETCD3 := .services/etcd3/.installed
 PROTOC := .services/protoc/.installed
+PATRONI := .services/patroni/.installed
 RELEASE := .release
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
@@ -19,7 +20,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all simulate check lint types layers proto servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers docs release-check lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers proto servers failover-servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers docs release-check lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -40,7 +41,7 @@ test: $(INSTALLED) servers ## Run all tests on real servers, and fail if a leaf 
 	$(PYTHON) -m pytest --quiet $(SPREAD) $(AGAIN) --postgres=embedded -m postgres $(ON_EACH_POSTGRES)
 	$(PYTHON) -m pytest --per-leaf $(SPREAD) $(AGAIN)
 
-test-all: test ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, chart and image, 10,000 simulations, and the acceptance tests under SEEDS="2 3 4"
+test-all: test failover-servers ## The same, then what takes longer: 20,000 messages over each bus, the protocol's models in full, chart and image, failovers of a real Patroni, 10,000 simulations, and the acceptance tests under SEEDS="2 3 4"
 	GOCONDUCTOR_TEST_MESSAGES=20000 $(PYTHON) -m pytest --quiet $(SPREAD) -k "none_is_lost"
 	GOCONDUCTOR_TEST_PROTOCOL=full $(PYTHON) -m pytest --quiet $(SPREAD) tests/protocol
 	GOCONDUCTOR_TEST_HELM=1 GOCONDUCTOR_TEST_IMAGE=1 $(PYTHON) -m pytest --quiet tests/deploy/test_chart.py tests/deploy/test_image.py
@@ -48,6 +49,7 @@ test-all: test ## The same, then what takes longer: 20,000 messages over each bu
 	GOCONDUCTOR_TEST_FUZZED=50000 $(PYTHON) -m pytest --quiet tests/doors/test_grpc_fuzz.py
 	GOCONDUCTOR_TEST_UPGRADED=60 $(PYTHON) -m pytest --quiet tests/acceptance/test_rolling_upgrade.py
 	GOCONDUCTOR_TEST_WORKERS=1000 $(PYTHON) -m pytest --quiet tests/gateway/test_many.py
+	GOCONDUCTOR_TEST_FAILOVER=1 $(PYTHON) -m pytest --quiet -p no:randomly tests/failover
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000
 
@@ -68,6 +70,13 @@ layers: $(INSTALLED)
 
 servers: $(INSTALLED) $(ETCD3) $(PROTOC) ## Install the servers that the tests start: as root with apt, else it says which are missing
 	@PYTHON=$(PYTHON) sh .ci/services
+
+failover-servers: $(PATRONI) ## Install what tests/failover starts beside: Patroni into .services, HAProxy as root with apt
+	@PYTHON=$(PYTHON) FAILOVER=1 sh .ci/services
+
+$(PATRONI): requirements/patroni.lock | $(INSTALLED)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) --requirement $<
+	@touch $@
 
 $(ETCD3): requirements/etcd3.lock | $(INSTALLED)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) --requirement $<

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,6 +34,7 @@ import asyncpg
 from goconductor.errors import ConfigurationError, GoConductorError, PoolerError, RightsError, StoreUnavailableError
 from goconductor.postgres.meaning import READ_ONLY_REMEDY, Meaning, full_remedy, meaning_of
 from goconductor.postgres.servers.addresses import LoopTo, each_address
+from goconductor.postgres.servers.silences import listening, silent_lately
 from goconductor.postgres.servers.timelines import TIMELINES, OldTimelineError
 from goconductor.postgres.url import Server, read_url
 from goconductor.redaction import logger_of
@@ -69,31 +69,6 @@ _TIMELINES = (
 OTHERS_SECONDS = 3.0
 """Seconds for a host without an answer while there is another to try, unless the URL has a ``connect_timeout``."""
 
-SILENCE_SECONDS = 30.0
-"""Seconds for which all addresses of the process try a host last that has not answered in time."""
-
-_silences: dict[Server, float] = {}
-"""When a host did not answer, on the monotonic clock: a process dials several times, and need not find that out each time."""
-
-
-def _silent_lately(server: Server) -> bool:
-    silent_at = _silences.get(server)
-    return silent_at is not None and time.monotonic() - silent_at < SILENCE_SECONDS
-
-
-@contextmanager
-def _listening(server: Server) -> Iterator[None]:
-    """Remember whether a host answers in time."""
-    try:
-        yield
-    except TimeoutError:
-        for other in [each for each in _silences if not _silent_lately(each)]:
-            del _silences[other]
-        _silences[server] = time.monotonic()
-        raise
-    else:
-        _silences.pop(server, None)
-
 
 class _UnfitServerError(Exception):
     """It takes no writes."""
@@ -126,6 +101,8 @@ class Address:
         self.unavailable = unavailable
         self._read = read_url(url, setting)
         self._last: Server | None = None
+        self.has_others = False
+        """Whether there were other servers beside the one that was dialled last."""
         self._by_statement: set[Server] = set()
         """Servers whose pooler refuses settings at start-up."""
         self._of: weakref.WeakKeyDictionary[Connection, Server] = weakref.WeakKeyDictionary()
@@ -195,11 +172,11 @@ class Address:
         wanted = FOREVER | {"application_name": self.application_name} | dict(settings or {})
         problems: dict[Server, list[GoConductorError]] = {}
         servers = await each_address(self._read.servers, timeout_seconds=min(limit, OTHERS_SECONDS))
-        order = sorted(self._read.in_order(servers), key=lambda each: (_silent_lately(each), self._rank(each)))
+        order = sorted(self._read.in_order(servers), key=lambda each: (silent_lately(each), self._rank(each)))
         for server in order:
             others = server != order[-1] and not self._read.connect_timeout_seconds
             try:
-                with self.meaning(server), _listening(server):
+                with self.meaning(server), listening(server):
                     async with asyncio.timeout(min(limit, OTHERS_SECONDS) if others else limit):
                         connection = await self._dial(server, wanted, options, durable=durable, need=need)
             except GoConductorError as error:
@@ -209,10 +186,35 @@ class Address:
                 raise
             else:
                 self._last = self._of[connection] = server
+                self.has_others = len(order) > 1
                 self._silent.clear()
                 return connection
         last = problems[order[-1].as_named][-1]
         raise self._all([self._all_of_one(each) for each in problems.values()]) from last.__cause__
+
+    async def look(self, *, patient: bool = True) -> None:
+        """Dial the servers beside the last one: a primary on a higher timeline ends our sessions on the lower one. Never raises.
+
+        Args:
+            patient: whether those are dialled, too, that have not answered lately.
+        """
+        servers = await each_address(self._read.servers, timeout_seconds=OTHERS_SECONDS)
+        others = [each for each in servers if each != self._last and (patient or not silent_lately(each))]
+        await asyncio.gather(*map(self._look_at, others))
+
+    async def _look_at(self, server: Server) -> None:
+        options = {"timeout": OTHERS_SECONDS, "command_timeout": OTHERS_SECONDS}
+        before = TIMELINES.highest(self.cluster)
+        try:
+            with self.meaning(server), listening(server):
+                async with asyncio.timeout(OTHERS_SECONDS):
+                    settings = {"application_name": self.application_name}
+                    connection = await self._dial(server, settings, options, durable=False, need="primary")
+        except GoConductorError:  # a standby, an old primary, or nobody
+            return
+        connection.terminate()
+        if TIMELINES.highest(self.cluster) > before:
+            self._last = server
 
     async def _dial(
         self, server: Server, settings: dict[str, str], options: dict[str, Any], *, durable: bool, need: str

@@ -54,7 +54,7 @@ class Callers:
     Args:
         conductor: of those who start.
         reader: of those who only look; another client, with connections of its own.
-        probed: the addresses where the probe writes, one after the other; one of them is enough.
+        probed: the addresses where the probe writes; one of them is enough.
     """
 
     def __init__(self, conductor: Conductor, reader: Conductor, probed: Sequence[str]) -> None:
@@ -140,7 +140,7 @@ class Callers:
     async def _probe(self) -> None:
         """Write, each time by a new connection: when does the address lead to a primary that takes writes?"""
         while True:
-            if any([await _takes_writes(url) for url in self._probed]):
+            if any(await asyncio.gather(*map(_takes_writes, self._probed))):
                 self.told.writable.append(time.monotonic())
             await asyncio.sleep(0.1)
 

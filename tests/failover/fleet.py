@@ -71,6 +71,10 @@ class Fleet:
         """What they logged."""
         return "\n".join(f"--- {log.name}\n{log.read_text()[-6000:]}" for log in self.logs if log.exists())
 
+    def logged(self, text: str) -> bool:
+        """Whether one of them has logged this."""
+        return any(text in log.read_text() for log in self.logs)
+
     async def metric(self, name: str) -> float:
         """The sum of a metric over the processes."""
         total = 0.0

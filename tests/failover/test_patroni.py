@@ -6,6 +6,8 @@ Asynchronous: what was lost is named. What is measured is told, not asserted: ru
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from goconductor.app import migrate
 from goconductor.saga.ids import Direction, idempotency_key
 from goconductor.testing import checkers
 from goconductor.testing.checkers import Recorded
+from goconductor.testing.contracts.store.material import eventually
 from tests.acceptance import movers, tally
 from tests.acceptance.chaos import say
 from tests.failover.callers import PROBE, PROBING, Callers, Told, longest
@@ -34,10 +37,15 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 synchronous = pytest.mark.parametrize("driven", [pytest.param(True, id="synchronous")], indirect=True)
 asynchronous = pytest.mark.parametrize("driven", [pytest.param(False, id="asynchronous")], indirect=True)
 
-OURS = f"""
-SELECT application_name FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '{PROBING}'
+LEFT = f"""
+SELECT NOT EXISTS (
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND application_name <> '{PROBING}' AND wait_event IS DISTINCT FROM 'SyncRep'
+)
 """
+"""Whether no session of ours does anything here. One that waits for a standby goes on waiting when nobody is at its other end."""
+AWAY_SECONDS = 10.0
+"""For so long nothing can be done where etcd is away, after the primary has given up."""
 
 
 @dataclass
@@ -69,8 +77,7 @@ class Scene:
         """Wait until nobody of ours has a session on this server."""
         connection = await asyncpg.connect(self.url_of(member))
         try:
-            while names := [row[0] for row in await connection.fetch(OURS)]:  # noqa: F841  (shown where the time is over)
-                await asyncio.sleep(0.2)
+            await eventually(lambda: connection.fetchval(LEFT))
         finally:
             await connection.close()
 
@@ -126,28 +133,48 @@ async def postgres_killed(at: Scene) -> None:
     """Kill -9 of PostgreSQL alone: Patroni starts it again where it was."""
     before = at.old.postgres_pid
     await at.driven.do(at.old.kill_postgres)
-    while at.old.postgres_pid in (0, before):
-        await asyncio.sleep(0.1)
+
+    async def started_again() -> bool:
+        return at.old.postgres_pid not in (0, before)
+
+    await eventually(started_again)
     await at.driven.do(lambda: at.driven.cluster.await_primary(at.old))
 
 
 async def both_killed(at: Scene) -> None:
     """The primary's machine is gone."""
-    await at.driven.do(at.old.kill)
-    await at.driven.do(at.old.kill_postgres)
+    await at.driven.do(at.old.kill_all)
+    await at.driven.do(lambda: at.driven.cluster.await_primary(at.new))
+
+
+async def killed_while_the_standby_lags(at: Scene) -> None:
+    """Commits that the standby has not received are lost. Nobody waits for it, and callers are told of ends meanwhile."""
+    connection = await asyncpg.connect(at.url_of(at.old))
+    senders = [row["pid"] for row in await connection.fetch("SELECT pid FROM pg_stat_replication")]
+    await connection.close()
+    assert senders
+    for pid in senders:
+        os.kill(pid, signal.SIGSTOP)
+    await at.callers.goes_on(10)
+    await at.driven.do(lambda: at.old.kill_all(*senders))
     await at.driven.do(lambda: at.driven.cluster.await_primary(at.new))
 
 
 async def etcd_away(at: Scene) -> None:
     """Nobody knows any more who is the primary, so nobody may be it."""
     cluster = at.driven.cluster
+
+    async def nobody() -> bool:
+        return await at.driven.do(cluster.primary) is None
+
+    async def somebody() -> bool:
+        return not await nobody()
+
     await at.driven.do(cluster.etcd.kill)
-    while await at.driven.do(cluster.primary) is not None:
-        await asyncio.sleep(0.2)
-    await asyncio.sleep(10)  # for so long nothing can be done
+    await eventually(nobody)
+    await asyncio.sleep(AWAY_SECONDS)
     await at.driven.do(cluster.etcd.start)
-    while await at.driven.do(cluster.primary) is None:
-        await asyncio.sleep(0.2)
+    await eventually(somebody)
 
 
 async def patroni_stands_still(at: Scene) -> None:
@@ -260,6 +287,46 @@ async def test_with_a_synchronous_standby_nothing_is_lost(
         ] == []
         assert at.fleet.all_live
         assert await at.fleet.metric("goconductor_commits_missing_total") == 0
+
+
+@asynchronous
+@pytest.mark.parametrize(
+    ("way", "trouble"),
+    [("hosts", killed_while_the_standby_lags), ("haproxy", killed_while_the_standby_lags), ("hosts", patroni_stands_still)],
+    ids=name,
+)
+async def test_with_an_asynchronous_standby_what_is_lost_is_named(
+    driven: Driven, way: str, trouble: Trouble, database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with scene(driven, way, database, tmp_path) as at:
+        sagas = await brought(at, trouble)
+        lost = at.told.accepted.keys() - {saga.head.saga_id for saga in sagas}
+        ended = len(lost & at.told.ended.keys())
+        with capsys.disabled():
+            report(at, way, trouble, sagas, f"{len(lost)} sagas are lost, {ended} of which were told as ended")
+        primary = await at.driven.do(driven.cluster.primary)
+        assert primary is not None
+        assert await wrong(at, sagas) == []
+        assert at.fleet.all_live
+        named = await column_of(at.url_of(primary), "SELECT DISTINCT saga_id FROM goconductor.losses")
+        assert lost <= set(named)
+        assert set(at.told.unknown) <= lost
+        if trouble is killed_while_the_standby_lags:
+            assert ended >= 10
+        if lost:
+            code, said = await at.fleet.told("doctor")
+            assert code != 0
+            assert "a failover lost" in said
+            assert at.fleet.logged("a failover lost")
+            assert await at.fleet.metric("goconductor_commits_missing_total") > 0
+
+
+async def column_of(url: str, statement: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        return [row[0] for row in await connection.fetch(statement)]
+    finally:
+        await connection.close()
 
 
 async def keys_of(url: str) -> dict[str, UUID]:

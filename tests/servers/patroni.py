@@ -1,8 +1,8 @@
 """A Patroni of two PostgreSQL on loopback, with an etcd of its own: what elects a primary, and promotes the other one.
 
-Patroni is started as people start it, one process for each server, which starts PostgreSQL as a daemon of its own. So a member has
-two processes, and a failure can take either: ``kill()`` and ``pause()`` mean Patroni, :meth:`Member.kill_postgres` its server. A
-server outlives its Patroni; the cluster's end looks for it in the data folder.
+Patroni is started as people start it, one process for each server, which starts PostgreSQL as a daemon of its own. So a member
+has two processes, and a failure can take either: ``kill()`` and ``pause()`` mean Patroni, :meth:`Member.kill_postgres` its
+server. A server outlives its Patroni; the cluster's end looks for it in the data folder.
 
 Patroni comes from PyPI (requirements/patroni.lock) into a folder of its own, as it is no part of what we install.
 """
@@ -102,6 +102,17 @@ class Member(Child):
             os.kill(pid, signal.SIGKILL)
             _until(lambda: self.postgres_pid != pid, "PostgreSQL is dead")
 
+    def kill_all(self, *further: int) -> None:
+        """End Patroni, its server, and further processes of that server by SIGKILL, as when the machine is gone.
+
+        Args:
+            further: processes that stand still, and would not notice that their server is dead.
+        """
+        self.kill()
+        for pid in further:
+            os.kill(pid, signal.SIGKILL)
+        self.kill_postgres()
+
     def _config(self, name: str, folder: Path, etcd: EtcdServer, binaries: Path, dynamic: dict[str, Any]) -> dict[str, Any]:
         return {
             "scope": "sagas",
@@ -122,6 +133,7 @@ class Member(Child):
                     f"host all all {LOOPBACK}/32 scram-sha-256",
                     f"host replication all {LOOPBACK}/32 scram-sha-256",
                 ],
+                "remove_data_directory_on_rewind_failure": True,
                 "authentication": {
                     "superuser": {"username": "postgres", "password": PASSWORD},
                     "replication": {"username": "replicator", "password": PASSWORD},

@@ -20,6 +20,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
 from goconductor.ports.bus_metrics import COUNTED_MAX, Lag
 from goconductor.ports.health import BusHealth
+from goconductor.postgres.lookout import Lookout
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.rights import examine_tables
 from goconductor.postgres.setup import Setup, end
@@ -40,6 +41,7 @@ class _Opened:
     pools: Sequence[Pool]
     sender: Sender
     hints: Hints
+    lookout: Lookout
     housekeeping: asyncio.Task[None]
 
 
@@ -107,7 +109,9 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
         for pool in pools:
             await pool.open(at_once=False)
         hints.start()
-        return _Opened(pools, sender, hints, create_guarded_task(self._housekeep(), name="housekeeping of the bus"))
+        lookout = Lookout(self._address)
+        lookout.open()
+        return _Opened(pools, sender, hints, lookout, create_guarded_task(self._housekeep(), name="housekeeping of the bus"))
 
     async def examine(self) -> BusHealth:
         """Examine the bus's tables, as :class:`goconductor.ports.health.ExaminableBus` defines it.
@@ -121,6 +125,7 @@ class PostgresBus(BusFrame[_Opened, PostgresSubscription]):
     async def _close(self, opened: _Opened) -> None:
         await opened.sender.close()
         await opened.hints.close()
+        await opened.lookout.close()
         await tasks.end(opened.housekeeping)
         for pool in opened.pools:
             await pool.close()

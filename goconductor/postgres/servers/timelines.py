@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class OldTimelineError(Exception):
 @dataclass
 class _Cluster:
     highest: int = 0
+    looked_at: float = 0.0
     sessions: weakref.WeakKeyDictionary[Endable, tuple[int, asyncio.AbstractEventLoop]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
@@ -64,6 +66,16 @@ class Timelines:
         with self._lock:
             found = self._clusters.get(cluster)
             return found.highest if found is not None else 0
+
+    def is_due(self, cluster: str, seconds: float) -> bool:
+        """Note that somebody of this process looks at a cluster's servers, unless one did within these seconds."""
+        now = time.monotonic()
+        with self._lock:
+            known = self._clusters.setdefault(cluster, _Cluster())
+            if now - known.looked_at < seconds:
+                return False
+            known.looked_at = now
+        return True
 
     def enter(self, cluster: str, timeline: int, session: Endable) -> None:
         """Enter a new session, whose server is on this timeline. Call it within the session's loop.

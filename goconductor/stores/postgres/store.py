@@ -10,6 +10,7 @@ from functools import partial
 from goconductor.ports.health import StoreHealth
 from goconductor.ports.store import BATCHES_AT_ONCE
 from goconductor.postgres.direct import refuse_pooler
+from goconductor.postgres.lookout import Lookout
 from goconductor.postgres.opening import wait_for
 from goconductor.postgres.pool import Pool
 from goconductor.postgres.session import Session
@@ -116,7 +117,8 @@ class PostgresStore:
         self._for_acquire = self.instances.session
         self._for_append = appending.share(BATCHES_AT_ONCE)
         self._for_start = starts.share(BATCHES_AT_ONCE + 1)  # one more for those whose keys are held
-        tails = TailReader(address)
+        self._lookout = lookout = Lookout(address)
+        tails = TailReader(address, lookout)
         self.leases = PostgresLeases(self._for_acquire, address, tails)
         self.permits = PostgresPermits(self._for_acquire, self._others, address)
         self.log = PostgresLog(self._for_append, self._quick, address, tails)
@@ -124,7 +126,7 @@ class PostgresStore:
         self.definitions = DefinitionTable(self._others, address)
         self.dead_letters = DeadLetterTable(self._others, address)
         self.keys = KeyTable(self._others, address)
-        self.sagas = SagaTable(self._others, address)
+        self.sagas = SagaTable(self._others, address, lookout)
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)
         self.retention = RetentionWalk(self._others, address)
@@ -165,10 +167,11 @@ class PostgresStore:
             await refuse_pooler(one, other)
         for pool in others:
             await pool.open(at_once=False)
+        self._lookout.open()
 
     async def close(self) -> None:
         """End all connections; who is still registered then looks dead to the others."""
-        for each in (self._for_acquire, *self._pools):
+        for each in (self._lookout, self._for_acquire, *self._pools):
             await each.close()
 
     def beside(self) -> PostgresStore:

@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from goconductor.ports.store import Head, Known, LogEntry, Tail
+from goconductor.postgres.lookout import Lookout
 from goconductor.stores.postgres.database.dial import Address, Connection
 from goconductor.stores.postgres.log.rows import EVENT_COLUMNS, HEAD_COLUMNS, entry_of, head_of
 from goconductor.stores.postgres.log.statement import statement
@@ -60,7 +61,8 @@ class _Gap(NamedTuple):
 class TailReader:
     """Reads heads and tails, on a connection that it is given."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, lookout: Lookout) -> None:
+        self._lookout = lookout
         self._heads = address.sql(HEADS)
         self._tails = address.sql(TAILS)
 
@@ -71,6 +73,8 @@ class TailReader:
         numbers = [one.saga_id.int for one in known]  # a UUID's hash is worked out in Python
         wanted = {number: one.saga_id for number, one in zip(numbers, known, strict=True)}
         found = {head.saga_id.int: head for head in map(head_of, await connection.fetch(self._heads, list(wanted.values())))}
+        if len(found) < len(wanted):
+            await self._lookout.confirm_absence(connection)
         heads = [found.get(number) for number in numbers]
         behind = {one: head for one, head in zip(known, heads, strict=True) if head is not None and not _is_at(one, head)}
         if not behind:  # as nearly always

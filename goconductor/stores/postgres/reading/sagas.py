@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from goconductor.ports.store import EVERYTHING, ID_SLACK_SECONDS, Head, LogEntry, Page, Wanted, id_bound
+from goconductor.postgres.lookout import Lookout
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address
 from goconductor.stores.postgres.log.rows import EVENT_COLUMNS, HEAD_COLUMNS, entry_of, head_of
@@ -88,14 +89,17 @@ class Filter:
 class SagaTable:
     """Heads and logs, as doors read them, on the sessions for everybody."""
 
-    def __init__(self, sessions: Usable, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address, lookout: Lookout) -> None:
         self._sessions = sessions
         self._address = address
+        self._lookout = lookout
 
     async def head(self, saga_id: UUID) -> Head | None:
         statement = f"SELECT {HEAD_COLUMNS} FROM goconductor.sagas AS s WHERE s.saga_id = $1"
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), saga_id)
+            if row is None:
+                await self._lookout.confirm_absence(connection)
         return head_of(row) if row else None
 
     async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -110,6 +114,8 @@ class SagaTable:
         statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"
         async with self._sessions.use() as connection:
             found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
+            if found is None:
+                await self._lookout.confirm_absence(connection)
         return found
 
     async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None:
