@@ -207,4 +207,5 @@ class Leadership:
             async with asyncio.timeout(self._term_seconds / 3):
                 await self._election.resign(term.term)
         except (ElectionError, StoreError, TimeoutError) as error:
-            log.warning("%s could not resign from epoch %d, which ends by itself: %s", self._candidate, term.epoch, error)
+            why = str(error) or "no answer in time"
+            log.warning("%s could not resign from epoch %d, which ends by itself: %s", self._candidate, term.epoch, why)

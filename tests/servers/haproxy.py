@@ -41,7 +41,7 @@ def _of_the_page(port: int, members: Sequence[Member]) -> str:
     lines = [line for line in textwrap.dedent(shown).splitlines() if not line.lstrip().startswith(("bind", "server "))]
     mine = [f"server {each.name} {LOOPBACK}:{each.port} check port {each.rest_port}" for each in members]
     section = [f"bind {LOOPBACK}:{port}", *lines, *mine]
-    return "\n".join(["defaults", "    timeout connect 5s", "listen sagas", *(f"    {line.strip()}" for line in section), ""])
+    return "\n".join(["listen sagas", *(f"    {line.strip()}" for line in section), ""])
 
 
 def _binary() -> str:

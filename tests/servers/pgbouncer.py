@@ -39,6 +39,7 @@ class PgbouncerServer(Child):
             "pool_mode = session",
             "default_pool_size = 150",
             "max_client_conn = 400",
+            "server_login_retry = 1",
         ]
         config.write_text("\n".join([*lines, ""]))
         as_nobody = ["setpriv", "--reuid=nobody", "--clear-groups", "--pdeathsig=KILL"] if os.geteuid() == 0 else []

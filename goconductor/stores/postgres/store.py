@@ -123,7 +123,7 @@ class PostgresStore:
         self.permits = PostgresPermits(self._for_acquire, self._others, address)
         self.log = PostgresLog(self._for_append, self._quick, address, tails)
         self.starts = PostgresStarts(self._for_start, address, Callers(self._others, address))
-        self.definitions = DefinitionTable(self._others, address)
+        self.definitions = DefinitionTable(self._others, address, lookout)
         self.dead_letters = DeadLetterTable(self._others, address)
         self.keys = KeyTable(self._others, address)
         self.sagas = SagaTable(self._others, address, lookout)

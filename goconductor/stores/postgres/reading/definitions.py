@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from goconductor.ports.store import StoredDefinition
+from goconductor.postgres.lookout import Lookout
 from goconductor.postgres.session import Usable, transaction
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
 
@@ -46,9 +47,10 @@ def definition_of(row: Row) -> StoredDefinition:
 class DefinitionTable:
     """Definitions, on the sessions for everybody."""
 
-    def __init__(self, sessions: Usable, address: Address) -> None:
+    def __init__(self, sessions: Usable, address: Address, lookout: Lookout) -> None:
         self._sessions = sessions
         self._address = address
+        self._lookout = lookout
 
     async def put(
         self, definition: StoredDefinition, *, activate: bool, pin: bool | None = None, offered_by: int | None = None
@@ -89,6 +91,8 @@ class DefinitionTable:
         """
         async with self._sessions.use() as connection:
             row = await connection.fetchrow(self._address.sql(statement), namespace, saga, version)
+            if row is None:
+                await self._lookout.confirm_absence(connection)
         return definition_of(row) if row else None
 
     async def versions(self, namespace: str, saga: str | None = None) -> list[StoredDefinition]:
