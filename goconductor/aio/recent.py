@@ -101,3 +101,8 @@ class RecentByWeight(Generic[K, V]):
             return None
         self.weight -= found[1]
         return found[0]
+
+    def clear(self) -> None:
+        """Take all entries out."""
+        self._kept.clear()
+        self.weight = 0

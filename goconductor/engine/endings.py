@@ -97,6 +97,10 @@ class Endings:
             self._recent.keep(view)
         self._wake(view.state.saga_id, _Notice(view, is_ours=True))
 
+    def forget(self) -> None:
+        """Forget the ends that are kept, as the log may have gone back: who asks from now on is told what it has."""
+        self._recent.clear()
+
     def on_message(self, message: SagaEnded, size: int) -> None:
         """Note a message of ``size`` bytes that a saga has ended. The log decides whether it has."""
         if message.saga_id.int not in self._waiters:

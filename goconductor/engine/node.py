@@ -251,6 +251,8 @@ class Node:
 
     def _rewound(self) -> None:
         self.membership.hear(replies_topic(self.name))  # our serial may be higher now than those of instances not seen yet
+        self.appender.forget()
+        self._endings.forget()
         self._rewinding.rewound()
 
     async def _withdrawn(self, own: str) -> None:

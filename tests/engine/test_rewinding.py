@@ -63,6 +63,28 @@ async def test_what_was_acknowledged_and_is_gone_is_noted_once(world: World) -> 
     assert node.counts["commits_missing"] == 2
 
 
+async def test_what_a_process_did_and_the_log_has_lost_is_done_again(world: World) -> None:
+    """Its own newest view of the saga was one that there had never been: by it, the same outcome is superfluous."""
+    registry, _ = shop()
+    saga: SagaOf[Any] = Saga("order")
+    packed = saga.step("shop.pack")
+    saga.step("depot.weigh", after=[packed])
+    node = await world.node(registry)
+    saga_id = await world.start(saga)
+    await settle()
+    assert [entry.event for entry in world.store.data.logs[saga_id]] == ["SagaStarted", "ActionSucceeded"]  # nobody weighs yet
+    rewind(world, saga_id, events=1)
+    node._rewound()
+    depot = StepRegistry("depot")
+
+    @depot.step
+    async def weigh() -> str:
+        return "heavy"
+
+    await world.node(depot)
+    assert (await world.end_of(saga_id, within_seconds=60.0)).status == "completed"
+
+
 async def test_a_message_that_knows_more_than_the_log_says_so(world: World) -> None:
     registry, saga = shop()
     client, node = await world.node(), await world.node()

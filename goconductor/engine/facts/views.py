@@ -46,3 +46,7 @@ class Views:
     def drop(self, saga_id: UUID) -> None:
         """Forget it, if it is there."""
         self._kept.pop(saga_id.int)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()

@@ -220,6 +220,10 @@ class Appender:
         """The newest view of a saga that this process appended to lately and that has not ended since."""
         return self._recent.get(saga_id)
 
+    def forget(self) -> None:
+        """Forget all views, as the log may have gone back: by a lost one an event that is due would count as superfluous."""
+        self._recent.clear()
+
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._batcher.close()
@@ -341,9 +345,7 @@ class Appender:
             self.catch_up(plan, view)
 
     def catch_up(self, plan: Plan, view: View) -> None:
-        """Nobody acted on what was appended, since its answer was lost, or since it was not committed then: ask for all that the
-        state asks for.
-        """
+        """Ask for all that the state asks for: nobody acted on it, as the answer was lost, or it was not committed then."""
         state = view.state
         asked = list(pending_work(state.steps))
         ends: list[Effect] = [EndSaga(state.phase)] if state.phase.done else []
