@@ -231,17 +231,16 @@ def report(at: Scene, way: str, trouble: Trouble, sagas: list[Recorded], more: s
         f"{at.told.refused} starts told unavailable; {more}")  # fmt: skip
 
 
+def plain(saga: Recorded) -> list[str]:
+    """The keys of the actions of a saga's plain steps."""
+    steps = [step for step, definition in saga.plan.steps.items() if definition.run not in TRANSACTIONAL]
+    return [idempotency_key(saga.head.saga_id, step, Direction.ACTION, 0) for step in steps]
+
+
 def repeats(at: Scene, sagas: list[Recorded]) -> dict[str, int]:
-    """The keys of plain steps that ran more than once."""
+    """The plain steps that ran more than once, and how often."""
     runs = noted(at.fleet.runs)
-    known = {
-        idempotency_key(saga.head.saga_id, step, side, 0)
-        for saga in sagas
-        for step, definition in saga.plan.steps.items()
-        if definition.run not in TRANSACTIONAL
-        for side in (Direction.ACTION, Direction.COMPENSATION)
-    }
-    return {key: times for key, times in runs.items() if times > 1 and key in known}
+    return {key: runs[key] for saga in sagas for key in plain(saga) if runs[key] > 1}
 
 
 async def wrong(at: Scene, sagas: list[Recorded]) -> list[str]:
@@ -249,12 +248,20 @@ async def wrong(at: Scene, sagas: list[Recorded]) -> list[str]:
     primary = await at.driven.do(at.driven.cluster.primary)
     assert primary is not None
     effects, journal = await movers.kept(at.url_of(primary))
+    runs = noted(at.fleet.runs)
     known = {saga.head.saga_id for saga in sagas}
     ends = {saga.head.saga_id: str(saga.head.status) for saga in sagas}
     return [
         *(problem for saga in sagas for problem in checkers.compensation_order(saga)),
         *(problem for saga in sagas for problem in checkers.legal_history(saga)),
         *tally.one_effect(sagas, effects, journal, TRANSACTIONAL),
+        *(
+            f"{key} never ran, and its saga completed"
+            for saga in sagas
+            if saga.head.status == "completed"
+            for key in plain(saga)
+            if not runs[key]
+        ),
         *(
             f"saga {saga_id} was told as {status}, it is {ends[saga_id]}"
             for saga_id, (status, _) in at.told.ended.items()
