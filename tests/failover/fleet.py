@@ -88,7 +88,7 @@ class Fleet:
     async def told(self, *command: str) -> tuple[int, str]:
         """Run a command of the CLI; its exit code, and what it says."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "goconductor", *command), cwd=ROOT, env=self._environment,
+            *(sys.executable, "-c", "from goconductor.cli import main; main()", *command), cwd=ROOT, env=self._environment,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()
