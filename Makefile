@@ -7,9 +7,10 @@ ETCD3 := .services/etcd3/.installed
 PROTOC := .services/protoc/.installed
 PATRONI := .services/patroni/.installed
 RELEASE := .release
+COMPILED := .compiled
 PEERS := .bench
 PEERS_INSTALLED := $(PEERS)/.installed
-CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.py)
+CODE := $(wildcard goconductor migrations tests examples benchmarks docs/roles.py hatch_build.py)
 ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_,store_postgres*.py bus_postgres.py \
 	election_postgres.py journal_asyncpg.py))
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
@@ -20,7 +21,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all simulate check lint types layers proto servers failover-servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers docs release-check lock format clean
+.PHONY: help venv demo test test-all simulate check lint types layers proto servers failover-servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers bench-compiled wheel-compiled test-compiled docs release-check lock format clean
 
 help: ## List the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
@@ -52,6 +53,19 @@ test-all: test failover-servers ## The same, then what takes longer: 20,000 mess
 	GOCONDUCTOR_TEST_FAILOVER=1 $(PYTHON) -m pytest --quiet -p no:randomly tests/failover
 	for seed in $(SEEDS); do GOCONDUCTOR_TEST_SEED=$$seed $(PYTHON) -m pytest --quiet tests/acceptance || exit 1; done
 	$(PYTHON) -m tests.simulation --seed 1000 --runs 10000
+	$(MAKE) test-compiled
+
+wheel-compiled: $(INSTALLED) ## Build a wheel whose hottest modules are compiled, for this machine's Python, in dist/compiled; needs a C compiler
+	rm -rf dist/compiled
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(PYTHON) -m build --wheel --no-isolation --outdir dist/compiled
+
+test-compiled: wheel-compiled $(COMPILED)/.installed ## Run the pure tests and all contract suites on that wheel, in an environment of its own, and fail if a module that should be compiled is not
+	@COMPILED=$(COMPILED) sh .ci/test-compiled $(SPREAD)
+
+$(COMPILED)/.installed: requirements/dev.lock
+	$(PYTHON) -m venv $(COMPILED)
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.lock
+	@touch $@
 
 simulate: $(INSTALLED) ## Run N simulations (1000) from SEED (0) on, and count the faults; N=1 prints what happened; KEEP=name keeps a failure; PLANTED=1 plants bugs
 	$(PYTHON) -m tests.simulation --seed $(or $(SEED),0) --runs $(or $(N),1000) $(if $(KEEP),--keep $(KEEP)) $(if $(PLANTED),--planted)
@@ -104,6 +118,11 @@ bench-gate: $(INSTALLED) ## Compare with the last release in one run, by ratios,
 bench-calls: $(INSTALLED) ## Count the calls of Python that a saga takes, whatever else the machine does; BASE=commit compares with it
 	$(PYTHON) benchmarks/bench_calls.py $(if $(BASE),--base $(BASE)) $(OPTIONS)
 
+bench-compiled: wheel-compiled ## Compare the compiled build with pure Python in turns, by CPU seconds of Python; see benchmarks/
+	rm -rf dist/pure
+	$(PYTHON) -m build --wheel --no-isolation --outdir dist/pure
+	$(PYTHON) benchmarks/bench_compiled.py --pure dist/pure/*.whl --compiled dist/compiled/*.whl $(OPTIONS)
+
 bench-dataflows: $(INSTALLED) ## Count what a dataflow costs beside direct calls of its builders and a chain written by hand; OPTIONS="--time" measures, too
 	$(PYTHON) benchmarks/bench_dataflows.py $(OPTIONS)
 
@@ -150,5 +169,5 @@ format: $(INSTALLED) ## Mend what can be mended by itself
 	$(VENV)/bin/ruff format $(CODE)
 
 clean: ## Remove everything that these recipes made
-	rm -rf $(VENV) $(PEERS) $(RELEASE) .demo .services site .cache dist build .coverage* .*_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) $(PEERS) $(RELEASE) .demo .services site .cache dist build .coverage* .*_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from goconductor.builds import build
 from goconductor.errors import ConfigurationError
 from goconductor.testing.loopback import free_port
 from goconductor.testing.postgres import PostgresAddress, PostgresServer
@@ -83,6 +84,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes minutes, so that several processes end at about the same time."""
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    if build().compiled:
+        for item in items:
+            if (mark := item.get_closest_marker("pure")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"left out of a compiled build: {mark.args[0]}"))
 
 
 @pytest.hookimpl(wrapper=True)

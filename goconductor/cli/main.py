@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from goconductor import __version__, app
+from goconductor.builds import build
 from goconductor.cli.commands.definition import commands_of_definition
 from goconductor.cli.commands.installation.changes import commands_of_bus, commands_of_election
 from goconductor.cli.commands.installation.config import commands_of_config
@@ -55,7 +56,7 @@ def main() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(f"{__version__} ({build()})")
         raise typer.Exit
 
 
@@ -65,7 +66,9 @@ def common(
     config: Annotated[
         Path | None, typer.Option(help="The settings, a YAML file; GOCONDUCTOR_CONFIG or ./goconductor.yaml by default.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and which build it is.")
+    ] = False,
 ) -> None:
     """Options of all commands."""
 

@@ -141,7 +141,7 @@ def test_its_instructions_make_a_whole_environment_without_an_engine(tmp_path: P
                 ["sh", "-c", here], cwd=tmp_path / "build", check=True, env={"PATH": f"{python}/bin:{os.environ['PATH']}"}
             )
     told = subprocess.run([place / "bin" / "goconductor", "--version"], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == VERSION
+    assert told.stdout.strip() == f"{VERSION} (pure Python)"
     parts = (
         "from goconductor import plugins; import goconductor.rest.app, goconductor.observe.traces;"
         "[plugins.load(kind, name) for kind in ('bus', 'store', 'election') for name in plugins.installed(kind)]"
@@ -156,6 +156,6 @@ def test_an_engine_builds_it_and_it_runs_without_rights() -> None:
     confined = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none"]
     run = ["docker", "run", "--rm", *confined, TAG]
     told = subprocess.run([*run, "goconductor", "--version"], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == VERSION
+    assert told.stdout.strip() == f"{VERSION} (pure Python)"
     assert subprocess.run([*run, "id", "-u"], capture_output=True, text=True, check=True).stdout.strip() == "10001"
     assert subprocess.run([*run, "sh", "-c", "command -v cc gcc c++ make"], check=False).returncode != 0

@@ -143,6 +143,7 @@ def test_an_event_by_which_many_items_are_surplus_costs_each_item_once() -> None
     assert many < 10 * few
 
 
+@pytest.mark.pure("it counts calls of Fold.note, which it replaces")
 def test_the_places_of_all_lost_items_are_noted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each note copies all places, so that a note for each item would cost the square."""
     noted: list[str] = []

@@ -213,9 +213,11 @@ def test_the_table_of_sagas_shows_what_sagas_do(made: tuple[Moves, Moves, Moves,
     assert made[3] == FIRST_STATUSES
 
 
+@pytest.mark.pure("a subclass of Fold takes its place, to watch what it does")
 def test_the_table_of_actions_shows_what_actions_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:
     assert made[1] == ACTION_MOVES
 
 
+@pytest.mark.pure("a subclass of Fold takes its place, to watch what it does")
 def test_the_table_of_compensations_shows_what_compensations_do(made: tuple[Moves, Moves, Moves, set[Any]]) -> None:
     assert made[2] == COMPENSATION_MOVES

@@ -10,6 +10,7 @@ RUNS_MAX = 400
 
 
 @pytest.mark.parametrize("name", BUGS)
+@pytest.mark.pure("bugs are planted by replacing functions")
 def test_a_planted_bug_is_found(name: str) -> None:
     _, found = seeds_needed(BUGS[name], runs_max=RUNS_MAX, first=BUGS[name].near)
     assert found is not None, f"{BUGS[name].about}: not found in {RUNS_MAX} runs"

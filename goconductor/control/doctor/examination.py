@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from goconductor.builds import build
 from goconductor.control.doctor import database, sagas
+from goconductor.control.doctor.build import of_build
 from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
@@ -88,6 +90,7 @@ async def examine(patient: Patient, *, on_check: Callable[[Check], None] = lambd
 
 async def _all(patient: Patient) -> AsyncIterator[Check]:
     yield Check.of("settings", saw="they can be used")
+    yield of_build(build())
     store, checks = await _database(patient)
     for check in checks:
         yield check
