@@ -5,7 +5,7 @@ hatchling calls this where it is asked to, as ``make wheel-compiled`` does::
     HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 python -m build --wheel
 
 Without that variable nothing here is run, and the wheel is pure Python. So is an editable install, always: nothing is compiled in
-as an import would prefer what lies beside a source that has changed since.
+place, as an import would prefer what lies beside a source that has changed since.
 
 Which modules are compiled stands in ``pyproject.toml``: ``modules`` there less those of ``pure``. A new module is compiled where
 one of the patterns means it, and the build fails where mypyc cannot do that. The wheel keeps the sources as well, for tracebacks

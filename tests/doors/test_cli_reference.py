@@ -99,4 +99,4 @@ def test_every_check_of_the_doctor_is_described() -> None:
     described = re.findall(
         r"^\| ([a-z ]+) \|", PAGE.read_text().partition("\n## The doctor\n")[2].partition("\n## ")[0], re.MULTILINE
     )
-    assert described == ["settings", "database", *OF_HEALTH, "bus", *OF_STORE]
+    assert described == ["settings", "build", "database", *OF_HEALTH, "bus", *OF_STORE]
