@@ -24,7 +24,7 @@ BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do 
 .PHONY: help venv demo test test-all simulate check lint types layers proto servers failover-servers services bench bench-buses bench-gate bench-calls bench-dataflows bench-peers bench-compiled wheel-compiled test-compiled docs release-check lock format clean
 
 help: ## List the recipes
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' Makefile
 
 venv: $(INSTALLED) ## Create .venv with everything that development needs, each download checked against requirements/dev.lock
 
