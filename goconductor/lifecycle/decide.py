@@ -32,7 +32,7 @@ from goconductor.lifecycle.facts.events import (
     TerminateRequested,
     UndoRequested,
 )
-from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.state import NOTHING, SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
@@ -77,6 +77,9 @@ def first(plan: Plan, saga_id: UUID, event: SagaStarted, log: Log | None = None)
             started_at=event.at,
             at=event.at,
             deadline_at=None if limit is None else event.at + limit,
+            locks=NOTHING,
+            ways=NOTHING,
+            regrown=NOTHING,
             unkept={} if plan.asks else None,
         ),
         log,

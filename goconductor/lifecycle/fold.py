@@ -21,7 +21,7 @@ from goconductor.lifecycle.facts.effects import SeeToLocks, Work
 from goconductor.lifecycle.facts.events import StepEvent
 from goconductor.lifecycle.facts.rewind import Rewind, Way
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.state import NOT_COMPENSATED, NOT_STARTED, SagaState, Side, StepState
+from goconductor.lifecycle.facts.state import BEGUN, NOT_COMPENSATED, NOT_STARTED, SENT_ONCE, SagaState, Side, StepState
 from goconductor.lifecycle.facts.status import (
     ACTION_GROWN,
     ACTION_SUCCEEDED,
@@ -231,7 +231,8 @@ class Fold(Counts):
             raise no_move(ACTION_MOVES[cause], "action", name, cause, before, status)
         if step.wishes:
             changes.setdefault("wishes", ())
-        moved = _replace(step, action=action, **changes)
+        begins = action is SENT_ONCE and step is NOT_STARTED and not changes
+        moved = BEGUN if begins else _replace(step, action=action, **changes)
         self._put(name, step, moved)
         if status in DONE_ACTIONS:
             for after in self.plan.successors[name] if before not in DONE_ACTIONS else ():

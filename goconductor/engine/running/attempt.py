@@ -106,6 +106,22 @@ class Attempt:
         limit: its time limit, which is restarted where user code begins.
     """
 
+    __slots__ = (
+        "_called",
+        "_on_begin",
+        "_output_bytes_max",
+        "_threads",
+        "action",
+        "begun",
+        "context",
+        "limit",
+        "timeout_seconds",
+        "uncallable",
+        "undoes",
+        "unkept",
+        "work",
+    )
+
     def __init__(
         self,
         work: Granted,

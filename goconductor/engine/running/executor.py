@@ -16,6 +16,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import Context
+from sys import intern
 
 from goconductor.aio.tasks import Tasks
 from goconductor.engine.facts.orphans import Orphans
@@ -154,7 +155,7 @@ class Executor:
             return
         for work in works:
             # in a context of its own: where a step runs is chance, so it gets nothing of the starter's context
-            chain = asyncio.create_task(self._chain(work), name=f"step {work.step}", context=Context())
+            chain = asyncio.create_task(self._chain(work), name=intern(f"step {work.step}"), context=Context())
             self._chains.add(chain)
             chain.add_done_callback(self._forget, context=NOBODYS)
 

@@ -96,6 +96,8 @@ class Invocation:
         on_error: called with what user code raised.
     """
 
+    __slots__ = ("_deadlines", "_is_cut", "_on_error", "_runner", "attempt")
+
     def __init__(self, attempt: Attempt, *, deadlines: Deadlines, on_error: OnError) -> None:
         self.attempt = attempt
         self._runner: Runner = undo_runner_of(attempt.action) if attempt.undoes else runner_of(attempt.action)

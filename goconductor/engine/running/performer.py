@@ -75,6 +75,8 @@ class Performer:
         self._counts = counts
         self._observer = observer
         self._hear = Hearing(registry, counts, observer)
+        self._on_begin = self._begins
+        """One method, bound once, for as many attempts as there are."""
         self._deadlines = Deadlines()
         self.draining = False
         """Whether runs that are cancelled, or cannot begin, are given up."""
@@ -110,7 +112,7 @@ class Performer:
             timeout_seconds=timeout,
             threads=self._threads,
             output_bytes_max=self._output_bytes_max,
-            on_begin=self._begins,
+            on_begin=self._on_begin,
         )
         invocation = Invocation(attempt, deadlines=self._deadlines, on_error=self._hear)
         RUNNING.set(context)

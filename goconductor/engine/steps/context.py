@@ -151,6 +151,8 @@ class Apart(Generic[R]):
         coroutine: what is awaited, once.
     """
 
+    __slots__ = ("_coroutine",)
+
     def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
         self._coroutine = coroutine
 

@@ -143,6 +143,13 @@ class StepState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NOT_STARTED = StepState()
+SENT_ONCE = Side(ActionStatus.SENT, 1)
+BEGUN = StepState(SENT_ONCE)
+"""Where nearly every step stands that is at work. All of them share it: a process may run ten thousand."""
+
+
+NOTHING: dict[str, Any] = {}
+"""Stands in a new state for what few sagas ever have. It is never written to; a dict of its own for each would be 64 bytes."""
 
 
 class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):

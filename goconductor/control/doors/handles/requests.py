@@ -29,16 +29,10 @@ from goconductor.lifecycle.facts.restart import RestartAsNew
 
 
 class SagaRequests:
-    """The requests about one saga. Their common arguments and errors stand at :class:`SagaHandle`, which has them.
+    """The requests about one saga. Their common arguments and errors stand at :class:`SagaHandle`, which has them."""
 
-    Args:
-        node: the process's end of the engine.
-        saga_id: the saga's id.
-    """
-
-    def __init__(self, node: Node, saga_id: UUID) -> None:
-        self.saga_id = saga_id
-        self._node = node
+    saga_id: UUID
+    _node: Node
 
     @checked
     async def pause(

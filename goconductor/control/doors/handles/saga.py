@@ -46,7 +46,8 @@ class SagaHandle(SagaRequests, Generic[O]):
     """
 
     def __init__(self, node: Node, saga_id: UUID, *, existing: bool = False, begun: bool = True, result_type: Any = Any) -> None:
-        super().__init__(node, saga_id)
+        self.saga_id = saga_id
+        self._node = node
         self.existing = existing
         self._begun = begun
         self._result_type = result_type

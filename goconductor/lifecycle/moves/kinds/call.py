@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
-from goconductor.lifecycle.facts.state import Failure, Side
+from goconductor.lifecycle.facts.state import SENT_ONCE, Failure, Side
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 
-_ACTION = Side(ActionStatus.SENT, 1)
 _COMPENSATION = Side(CompensationStatus.SENT, 1)
 _SETTLING = Side(CompensationStatus.SETTLING)
 
@@ -16,7 +15,7 @@ _SETTLING = Side(CompensationStatus.SETTLING)
 def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | None:
     """Send the first attempt of the action. That can always be done."""
     ends_at = fold.plan.ends_at(name, fold.at)
-    sent = _ACTION if ends_at is None else Side(ActionStatus.SENT, 1, ends_at=ends_at)
+    sent = SENT_ONCE if ends_at is None else Side(ActionStatus.SENT, 1, ends_at=ends_at)
     step = fold.set_action(name, cause, sent)
     fold.ask(RunAction(name, 1, step.round))
     return None
