@@ -6,6 +6,10 @@ A plan knows the steps of a map by their templates, a state how many items each 
 On the way back the graph is walked in reverse, through the items. A map is two places there: its join, which is closed before
 the last steps of its items, and its *beginning*, which is closed after their first ones. The beginning has the map's name with
 ``[]``. It is no step.
+
+The turns of a repeat stand one behind the other: its end comes after the last steps of its last turn, the first steps of a turn
+after the last ones of the turn before, and the first ones of its first turn after its beginning. As more turns grow only at the
+end, that changes nothing of what was there.
 """
 
 from __future__ import annotations
@@ -20,8 +24,8 @@ Steps = Mapping[str, StepState]
 
 
 def body_of(plan: Plan, map: str) -> Body:
-    """Return what a map does for each item."""
-    assert plan.data is not None  # noqa: S101  (it has maps)
+    """Return what a map does for each item, or a repeat in each turn."""
+    assert plan.data is not None  # noqa: S101  (it grows)
     return plan.data.bodies[template(map)]
 
 
@@ -46,17 +50,18 @@ def exists(plan: Plan, steps: Steps, name: str) -> bool:
 
 
 def first_steps(plan: Plan, steps: Steps, map: str) -> list[str]:
-    """Return the first steps of all items, in the order of the list."""
-    return _of_items(steps, map, body_of(plan, map).first)
+    """Return the first steps of all items, in the order of the list; of a repeat those of the turn that begins."""
+    return _of_items(steps, map, body_of(plan, map).first, last_only=map in plan.untils)
 
 
 def last_steps(plan: Plan, steps: Steps, map: str) -> list[str]:
-    """Return the last steps of all items: the map ends when all are done."""
-    return _of_items(steps, map, body_of(plan, map).last)
+    """Return the last steps of all items, of a repeat those of its last turn: it ends when all of them are done."""
+    return _of_items(steps, map, body_of(plan, map).last, last_only=map in plan.untils)
 
 
-def _of_items(steps: Steps, map: str, ids: Iterable[str]) -> list[str]:
-    return [f"{map}[{place}].{each}" for place in range(steps[map].length or 0) for each in ids]
+def _of_items(steps: Steps, map: str, ids: Iterable[str], *, last_only: bool = False) -> list[str]:
+    length = steps[map].length or 0
+    return [f"{map}[{place}].{each}" for place in range(length - 1 if last_only else 0, length) for each in ids]
 
 
 def in_order(plan: Plan, steps: Steps) -> Iterable[str]:
@@ -119,7 +124,7 @@ def unclosed(plan: Plan, steps: Steps) -> dict[str, int]:
     """Return for each place of the graph how many must be closed before it; a place without any has its turn."""
     found = {name: len(plan.successors[name]) for name in in_order(plan, steps)}
     if plan.data is not None:
-        found |= {f"{name}[]": length * len(body_of(plan, name).first) for name, step in steps.items() if (length := step.length)}
+        found |= dict(_of_growth(plan, steps, [name for name, step in steps.items() if step.length]))
     return found
 
 
@@ -127,8 +132,19 @@ def unclosed_in(plan: Plan, steps: Steps, names: Collection[str]) -> dict[str, i
     """Return the same for some steps only: those of an item, and of the maps in it."""
     among = frozenset(names)
     found = {name: sum(after in among for after in plan.successors[name]) for name in names}
-    maps = ((name, length) for name in names if (length := steps.get(name, NOT_STARTED).length))
-    return found | {f"{name}[]": length * len(body_of(plan, name).first) for name, length in maps}
+    return found | dict(_of_growth(plan, steps, [name for name in names if steps.get(name, NOT_STARTED).length]))
+
+
+def _of_growth(plan: Plan, steps: Steps, names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield how many must be closed before the beginnings of what has grown, and before the last steps of turns."""
+    for name in names:
+        body, length = body_of(plan, name), steps[name].length or 0
+        first = len(body.first)
+        if name not in plan.untils:
+            yield f"{name}[]", length * first
+            continue
+        yield f"{name}[]", first
+        yield from ((f"{name}[{place}].{each}", first) for place in range(length - 1) for each in body.last)
 
 
 def before(plan: Plan, steps: Steps, name: str) -> Iterable[str]:
@@ -140,4 +156,8 @@ def before(plan: Plan, steps: Steps, name: str) -> Iterable[str]:
     elif steps.get(name, NOT_STARTED).length:
         return last_steps(plan, steps, name)
     earlier, found = plan.predecessors[name], split(name)
-    return earlier if earlier or found is None else (f"{found.map}[]",)
+    if earlier or found is None:
+        return earlier
+    if found.place and found.map in plan.untils:
+        return [f"{found.map}[{found.place - 1}].{each}" for each in body_of(plan, found.map).last]
+    return (f"{found.map}[]",)

@@ -29,10 +29,10 @@ from goconductor.lifecycle.facts.status import (
     SagaStatus,
 )
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import exists, last_steps, lost_around, size
+from goconductor.lifecycle.grown import body_of, exists, last_steps, lost_around, size
 from goconductor.lifecycle.pending_work import wishes_of
 from goconductor.saga.definition import StepRole
-from goconductor.saga.growth import outermost
+from goconductor.saga.growth import outermost, split
 from goconductor.saga.plan import Plan
 
 _NEVER_SENT = (
@@ -148,12 +148,19 @@ def _of_step(found: list[str], plan: Plan, state: SagaState, name: str, step: St
 
 
 def _of_growth(found: list[str], plan: Plan, state: SagaState, name: str, step: StepState) -> None:
-    """Look at a map and its items; that a map has ended shows that its last steps are done, which is looked at in their turn."""
+    """Look at a map and its items; that a map has ended shows that its last steps are done, which is looked at in their turn.
+
+    Of a repeat a turn has begun only when the one before was done.
+    """
     action = step.action.status
     if action is ActionStatus.GROWN and (step.length is None or state.phase in _ITEMS_END):
         found.append(f"map {name!r} has grown to {step.length} items, and the saga is {state.phase}")
     if not exists(plan, state.steps, name):
         found.append(f"there is no step {name!r}")
+    elif step.action.attempt and (turn := split(name)) is not None and turn.place and turn.map in plan.untils:
+        last = (f"{turn.map}[{turn.place - 1}].{each}" for each in body_of(plan, turn.map).last)
+        early = [each for each in last if state.step(each).action.status is ActionStatus.PENDING]
+        found += [f"step {name!r} has begun before {each!r}, of the turn before, had its turn" for each in early]
     if step.undoing - step.lost or (action in DONE_ACTIONS and step.undoing):
         found.append(f"map {name!r} is {action}, and of its items {sorted(step.undoing)} are still being undone")
     if action is ActionStatus.SUCCEEDED and step.length is not None:

@@ -85,8 +85,12 @@ def _of_step(old: Plan, new: Plan, name: str) -> Iterator[str]:
     for parameter in sorted({*one.inputs, *other.inputs}):
         yield from _of_field(f"its input {parameter!r}", one.inputs.get(parameter), other.inputs.get(parameter))
     for field in one.__struct_fields__:
-        if field not in _BY_OTHER_WORDS:
-            yield from _of_field(f"its {field}", getattr(one, field), getattr(other, field))
+        before, after = getattr(one, field), getattr(other, field)
+        if field in ("map", "repeat") and before is not None and after is not None:
+            for part in before.__struct_fields__:
+                yield from _of_field(f"the {part!r} of its {field}", getattr(before, part), getattr(after, part))
+        elif field not in _BY_OTHER_WORDS:
+            yield from _of_field(f"its {field}", before, after)
 
 
 def _of_field(what: str, old: Any, new: Any) -> Iterator[str]:

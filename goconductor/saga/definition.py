@@ -122,6 +122,28 @@ class Map(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     concurrency: int | None = None
 
 
+class Repeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Steps that are done turn by turn, until a condition holds. In them ``$.index`` is the number of the turn, from 0, and
+    ``$.previous`` the output of the turn before, null in the first one.
+
+    Args:
+        do: the steps of a turn, in any order; they name and refer to one another as they do outside. A step outside sees the
+            repeat only, whose output is that of its last turn.
+        until: a CEL condition that is asked at the end of each turn, over ``steps`` (those of this turn first), ``input``,
+            ``index`` and ``previous``; where it holds, that turn was the last.
+        max: how many turns there may be.
+        delay_seconds: how much time passes between two turns; None: the next one begins at once.
+        at_max: what happens where ``until`` is false after so many turns: with ``fail`` the step has failed, with ``go_on`` the
+            saga goes on with the output of the last turn.
+    """
+
+    do: tuple[Step, ...]
+    until: str
+    max: int
+    delay_seconds: float | None = None
+    at_max: Literal["fail", "go_on"] = "fail"
+
+
 class Savepoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A place that a saga goes back to where something after it fails for good, to go on another way.
 
@@ -140,8 +162,8 @@ class Savepoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value``, ``map``, ``saga`` and
-    ``savepoint`` is given.
+    """One step. It is one of several kinds: exactly one of ``run``, ``delay``, ``wait``, ``value``, ``map``, ``repeat``,
+    ``saga`` and ``savepoint`` is given.
 
     Args:
         id: its name within the saga.
@@ -151,6 +173,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         value: in place of code, a CEL expression over ``input``, ``steps`` and ``inputs``, which are the values of the step's own
             inputs; what it gives is the step's output.
         map: in place of code, steps for each item of a list.
+        repeat: in place of code, steps that are done turn by turn until a condition holds.
         saga: in place of code, a saga of its own; the step's inputs are that saga's input.
         savepoint: in place of code, ways to go on from here; the way that the saga is on is the step's output.
         after: ids of the steps that must have ended before; those that ``inputs`` refer to are added to them.
@@ -175,6 +198,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     wait: Wait | None = None
     value: str | None = None
     map: Map | None = None
+    repeat: Repeat | None = None
     saga: Child | None = None
     savepoint: Savepoint | None = None
     after: tuple[str, ...] = ()
@@ -196,6 +220,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     def tolerated(self) -> bool:
         """Whether the saga goes on where this step fails for good."""
         return self.allow_fail or self.fallback is not None
+
+    @property
+    def body(self) -> tuple[Step, ...]:
+        """The steps that this one does for each item, or in each turn; empty where it does not grow."""
+        return self.map.do if self.map is not None else () if self.repeat is None else self.repeat.do
 
     @property
     def editable(self) -> dict[str, Binding]:
@@ -233,8 +262,17 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 def every_step(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield steps, and those of the maps among them."""
+    """Yield steps, and those of the maps and repeats among them."""
     for step in steps:
         yield step
-        if step.map is not None:
-            yield from every_step(step.map.do)
+        if step.map is not None or step.repeat is not None:
+            yield from every_step(step.body)
+
+
+def with_body(step: Step, do: Iterable[Step]) -> Step:
+    """Return a map or a repeat with other steps in it; any other step as it is."""
+    if step.map is not None:
+        return msgspec.structs.replace(step, map=msgspec.structs.replace(step.map, do=tuple(do)))
+    if step.repeat is not None:
+        return msgspec.structs.replace(step, repeat=msgspec.structs.replace(step.repeat, do=tuple(do)))
+    return step

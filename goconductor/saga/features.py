@@ -40,6 +40,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "concurrency": lambda step: step.map is not None and step.map.concurrency is not None,
     "tolerated_map": lambda step: step.map is not None and step.tolerated,
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
+    "repeat": lambda step: step.repeat is not None,
     "saga": lambda step: step.saga is not None,
     "held_saga": lambda step: step.saga is not None and step.saga.held,
     "savepoint": lambda step: step.savepoint is not None,
@@ -81,7 +82,8 @@ KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDE
 
 def features_of(definition: Definition) -> tuple[str, ...]:
     """Return the features that a definition uses, in the order of their names."""
-    steps = definition.steps if all(step.map is None for step in definition.steps) else [*every_step(definition.steps)]
+    grows = any(step.map is not None or step.repeat is not None for step in definition.steps)
+    steps = [*every_step(definition.steps)] if grows else definition.steps
     of_saga = {LOCKS} if definition.locks else set()
     return tuple(sorted(name for name, uses in USES.items() if name in of_saga or any(uses(step) for step in steps)))
 

@@ -52,9 +52,9 @@ def predecessors(step: Step) -> tuple[str, ...]:
     for ref in refs:
         if ref is not None and (owner := Reference.parse(ref).step) is not None:
             named[owner] = None
-    if step.map is not None:  # what its steps use of the outside must be there when the map begins
-        inside = {each.id for each in step.map.do}
-        named |= dict.fromkeys(owner for each in step.map.do for owner in predecessors(each) if owner not in inside)
+    if step.map is not None or step.repeat is not None:  # what its steps use of the outside must be there when it begins
+        inside = {each.id for each in step.body}
+        named |= dict.fromkeys(owner for each in step.body for owner in predecessors(each) if owner not in inside)
     return tuple(named)
 
 

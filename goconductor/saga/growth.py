@@ -13,6 +13,10 @@ without maps has plain dicts.
 
 An item's first steps come after the map's beginning, and the map ends (its *join*) when the last steps of all items are done.
 Only that end can be seen from outside: who comes after a map comes after its join.
+
+A repeat grows in the same way, one *turn* after the other: ``poll[2].ask`` is a step of its third turn. The first steps of a turn
+come after the last ones of the turn before. So it has a length as well, which is how many turns there are by now, and its items
+are its turns. Below, a map is either, where nothing else is said.
 """
 
 from __future__ import annotations
@@ -28,7 +32,9 @@ from goconductor.saga.definition import Definition, Map, Step
 from goconductor.saga.graph import predecessors, with_fallbacks
 
 DEPTH_MAX = 3
-"""How deep maps may stand in one another."""
+"""How deep maps and repeats may stand in one another."""
+TURNS_MAX = 1_000
+"""How many turns a repeat may have by its definition; the answer of each condition is kept in the log."""
 NAME_CHARACTERS_MAX = 255
 """The longest name of a step, with all its indexes."""
 STEPS_MAX = 20_000
@@ -89,8 +95,7 @@ def templates(steps: Iterable[Step], above: str = "") -> Iterator[str]:
     """Return the templates of steps, and of those in the maps among them, in the order of the definition."""
     for step in steps:
         yield above + step.id
-        if step.map is not None:
-            yield from templates(step.map.do, f"{above}{step.id}.")
+        yield from templates(step.body, f"{above}{step.id}.")
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -139,9 +144,9 @@ def bodies(definition: Definition) -> dict[str, Body]:
 
 def _bodies(above: str, steps: tuple[Step, ...]) -> Iterator[tuple[str, Body]]:
     for step in steps:
-        if step.map is not None:
-            yield f"{above}{step.id}", _body(step.map.do)
-            yield from _bodies(f"{above}{step.id}.", step.map.do)
+        if step.map is not None or step.repeat is not None:
+            yield f"{above}{step.id}", _body(step.body)
+            yield from _bodies(f"{above}{step.id}.", step.body)
 
 
 def _body(do: tuple[Step, ...]) -> Body:

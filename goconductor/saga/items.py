@@ -1,4 +1,4 @@
-"""What the steps in maps see of a saga's data: their item, its place, their siblings' outputs; and what a map's join gives.
+"""What the steps in maps and repeats see of a saga's data: their item, its place, their siblings' outputs; and what a map gives.
 
 A reference in a body means the nearest step of that name: first the siblings in the same item, then those of the map around it,
 at last the steps outside. Which one that is shows in the definition. Only the place in front of its name differs from item to
@@ -6,7 +6,7 @@ item.
 
 The list of a map is never copied: an item is read where the list is, and nothing can change that any more once the map has grown.
 A join's output is not kept either. It is made of its items' outputs where somebody reads it, and only of one item where a
-reference names one.
+reference names one. In the same way a repeat gives what its last turn has given, unless an operator has declared its output.
 """
 
 from __future__ import annotations
@@ -41,18 +41,19 @@ class Source(NamedTuple):
 
 
 class Data:
-    """Reads the data of sagas of one definition that has maps."""
+    """Reads the data of sagas of one definition that has maps or repeats."""
 
     def __init__(self, definition: Definition) -> None:
         self.bodies: dict[str, Body] = bodies(definition)
-        """What is done for each item, by the maps' templates."""
+        """What is done for each item, or in each turn, by the templates of maps and repeats."""
         self._top = {step.id: step for step in definition.steps}
         inside = {f"{map}.{name}": step for map, body in self.bodies.items() for name, step in body.steps.items()}
+        growing = {name: step for name, step in (self._top | inside).items() if name in self.bodies}
         self._over = {
-            name: self.source(name, Binding(ref=step.map.over))
-            for name, step in (self._top | inside).items()
-            if step.map is not None
+            name: self.source(name, Binding(ref=step.map.over)) for name, step in growing.items() if step.map is not None
         }
+        self.repeats = {name: step.repeat for name, step in growing.items() if step.repeat is not None}
+        """The repeats, by their templates."""
         self._heads = {name: _heads(body) for name, body in self.bodies.items()}
         self._bindings = ByStep(self._of_inputs(self._top), self._of_inputs(inside))
         self._undo_bindings = ByStep(self._of_undos(self._top), self._of_undos(inside))
@@ -168,11 +169,13 @@ class Data:
         if reference.root == "steps":
             return self._output(source, reference, reader, outputs)
         name = split(reader)
-        if name is None:
-            raise PayloadError(str(reference), "is not there: it is no step of a map that reads it")
-        if reference.root == "index":
+        if name is not None and reference.root == "index":
             return reference.resolve(name.place, {})
-        return reference.resolve(self.item(name, input, outputs), {})
+        of_repeat = reference.root == "previous"
+        if name is None or (name := self._around(name, of_repeat=of_repeat)) is None:
+            around = "repeat" if of_repeat else "map"
+            raise PayloadError(str(reference), f"is not there: it is no step of a {around} that reads it")
+        return reference.resolve(self._previous(name, outputs) if of_repeat else self._item(name, input, outputs), {})
 
     def length(self, map: str, given: Mapping[str, Any], input: Any, outputs: Mapping[str, Any]) -> int:
         """Return how many items a map has, whose turn has come.
@@ -201,14 +204,48 @@ class Data:
         """Return the output of a map: those of its items, in the order of the list."""
         return [self._of_item(map, index, outputs) for index in range(items.length)]
 
-    def item(self, name: Name, input: Any, outputs: Mapping[str, Any]) -> Any:
-        """Return the item that a step is for.
+    def here(self, name: Name, input: Any, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a step sees of where it is: ``index`` and, of the nearest map and repeat, ``item`` and ``previous``.
 
         Args:
             name: the step's.
             input: the saga's.
             outputs: as for :meth:`value`.
         """
+        found: dict[str, Any] = {"index": name.place}
+        if (item := self._around(name, of_repeat=False)) is not None:
+            found["item"] = self._item(item, input, outputs)
+        if (turn := self._around(name, of_repeat=True)) is not None:
+            found["previous"] = self._previous(turn, outputs)
+        return found
+
+    def _around(self, name: Name, *, of_repeat: bool) -> Name | None:
+        """Return a step, or the nearest one around it, that is in a map, or in a repeat; None where there is none."""
+        if not self.repeats:
+            return None if of_repeat else name
+        found: Name | None = name
+        while found is not None and (template(found.map) in self.repeats) is not of_repeat:
+            found = split(found.map)
+        return found
+
+    def _previous(self, name: Name, outputs: Mapping[str, Any]) -> Any:
+        return self._of_item(name.map, name.place - 1, outputs) if name.place else None
+
+    def given(self, name: str, value: Any, outputs: Mapping[str, Any]) -> Any:
+        """Return what a step has given: a map the outputs of its items, in the order of the list, a repeat its last turn's.
+
+        Args:
+            name: the step's.
+            value: what ``outputs`` have of it.
+            outputs: as for :meth:`value`.
+        """
+        if not isinstance(value, Items):
+            return value
+        if template(name) in self.repeats:
+            return self._of_item(name, value.length - 1, outputs)
+        return self.join(name, value, outputs)
+
+    def _item(self, name: Name, input: Any, outputs: Mapping[str, Any]) -> Any:
         items = outputs.get(name.map)
         if isinstance(items, Items) and items.given is not None:
             return items.given[name.place]
@@ -225,7 +262,7 @@ class Data:
         if name not in outputs:
             return Reference.to("steps", name, *reference.keys).resolve(None, {})
         value, keys = outputs[name], reference.keys
-        if isinstance(value, Items):
+        if isinstance(value, Items) and template(name) not in self.repeats:
             index = keys[0] if keys else None
             if isinstance(index, int) and -value.length <= index < value.length:
                 one = self._of_item(name, index % value.length, outputs)
@@ -233,7 +270,7 @@ class Data:
                     return Reference.to("steps", name, *keys[1:]).resolve(None, {name: one})
                 except PayloadError:
                     pass  # it is said with the whole path below
-            value = self.join(name, value, outputs)
+        value = self.given(name, value, outputs)
         return Reference.to("steps", name, *keys).resolve(None, {name: value})
 
     def _of_item(self, map: str, index: int, outputs: Mapping[str, Any]) -> Any:
@@ -245,7 +282,7 @@ class Data:
         for head in heads:
             values = (outputs.get(item + each) for each in chain(steps, head))
             value = next((each for each in values if each is not None), None)
-            found[head] = self.join(item + head, value, outputs) if isinstance(value, Items) else value
+            found[head] = self.given(item + head, value, outputs)
         return found[heads[0]] if len(heads) == 1 else found
 
 

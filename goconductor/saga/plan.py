@@ -13,7 +13,7 @@ from goconductor.saga import locks
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Condition, compile_condition
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, IN_REPEAT, Condition, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, Value, compile_value
 from goconductor.saga.features import features_of
 from goconductor.saga.graph import chain, predecessors, reachable, with_fallbacks
@@ -99,10 +99,11 @@ class Plan:
         }
         self._output = self._source(definition.output) if definition.output is not None else None
         self._note_items([])
-        self.data: Data | None = None
-        """Reads the data of steps in maps; None where there are no maps, so that a saga cannot grow."""
-        if any(step.map is not None for step in definition.steps):
-            self.data = Data(definition)
+        self.untils: Mapping[str, Condition] = {}
+        """The condition that ends each repeat."""
+        self.data = Data(definition) if any(step.body for step in definition.steps) else None
+        """Reads the data of steps in maps and repeats; None where there are none, so that a saga cannot grow."""
+        if self.data is not None:
             self._grow(self.data)
 
     def _note_sent(self, definition: Definition) -> None:
@@ -144,7 +145,7 @@ class Plan:
         """Whether the end of an item is more than that its steps are done."""
 
     def _grow(self, data: Data) -> None:
-        """Answer for the steps in maps as well, by their names (:mod:`goconductor.saga.growth`)."""
+        """Answer for the steps in maps and repeats as well, by their names (:mod:`goconductor.saga.growth`)."""
         inside = {f"{map}.{name}": (map, step) for map, body in data.bodies.items() for name, step in body.steps.items()}
         steps = {template: step for template, (_, step) in inside.items()}
         of_body = {template: data.bodies[map] for template, (map, _) in inside.items()}
@@ -182,23 +183,27 @@ class Plan:
         self.owners_of = {
             side: ByStep(known, undo_owners if side in undoing else owners) for side, known in self.owners_of.items()
         }
-        conditions = {t: compile_condition(step.when, IN_MAP) for t, step in steps.items() if step.when is not None}
+        untils = {t: compile_condition(each.until, _seen_in(data, f"{t}.")) for t, each in data.repeats.items()}
+        self.untils = ByStep({name: untils[name] for name in untils.keys() & self.steps.keys()}, untils)
+        conditions = {t: compile_condition(step.when, _seen_in(data, t)) for t, step in steps.items() if step.when is not None}
         self.conditions = ByStep(self.conditions, conditions)
         self._wait_order = {template: place for place, template in enumerate(templates(self.definition.steps))}
         waits = {template: step.wait for template, step in steps.items() if step.wait is not None}
         self.approvals = AmongSteps(self.approvals | {name for name, wait in waits.items() if wait.approval is not None})
-        wheres = {t: compile_condition(w.where, IN_MAP | ABOUT_SIGNAL) for t, w in waits.items() if w.where is not None}
+        wheres = {
+            t: compile_condition(w.where, _seen_in(data, t) | ABOUT_SIGNAL) for t, w in waits.items() if w.where is not None
+        }
         self.wheres = ByStep(self.wheres, wheres)
         for template, wait in waits.items():
             event = template if wait.event is None else wait.event
             self.signals[event] = (*self.signals.get(event, ()), template)
         values = {
-            template: compile_value(step.value, IN_MAP | ABOUT_INPUTS)
+            template: compile_value(step.value, _seen_in(data, template) | ABOUT_INPUTS)
             for template, step in steps.items()
             if step.value is not None
         }
         self.values = ByStep(self.values, values)
-        self.asks = self.asks or bool(conditions or wheres or values)
+        self.asks = self.asks or bool(conditions or wheres or values or data.repeats)
         maps = [step for step in every_step(self.definition.steps) if step.map is not None]
         self._note_items([step.map for step in maps if step.map is not None], tolerated=any(step.tolerated for step in maps))
 
@@ -356,6 +361,13 @@ class Plan:
             return (reference, *otherwise) if otherwise else reference
         found = (Reference.to(reference.root, each, *reference.keys) for each in self.chain(step, reader))
         return (*found, *otherwise)
+
+
+def _seen_in(data: Data, template: str) -> frozenset[str]:
+    """Return what a condition of a step in maps and repeats may ask about."""
+    parts = template.split(".")[:-1]
+    around = (".".join(parts[: depth + 1]) for depth in range(len(parts)))
+    return frozenset().union(*(IN_REPEAT if each in data.repeats else IN_MAP for each in around))
 
 
 def _value(source: Source, input: Any, outputs: Mapping[str, Any]) -> Any:

@@ -6,6 +6,8 @@ before says nothing of itself, so it counts as knowing none; it works on these t
 
 from __future__ import annotations
 
+from itertools import product
+
 from alembic import op
 
 revision = "0009"
@@ -26,6 +28,7 @@ USES = {
     "concurrency": "step #> '{map,concurrency}' IS NOT NULL",
     "tolerated_map": "step -> 'map' IS NOT NULL AND (step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL)",
     "declared_undo_in_map": "jsonb_path_exists(step, '$.map.do[*].undo.run')",
+    "repeat": "step -> 'repeat' IS NOT NULL",
     "saga": "step -> 'saga' IS NOT NULL",
     "savepoint": "step -> 'savepoint' IS NOT NULL",
     "held_saga": "step #> '{saga,held}' IS NOT NULL",
@@ -40,9 +43,11 @@ USES = {
 """The features, each with how a step of a document shows that it uses it; defaults do not stand in documents."""
 MAPS_DEEP = 3
 STEPS = " UNION ALL ".join(
-    f"SELECT jsonb_path_query(document::jsonb, '$.steps[*]{'.map.do[*]' * deep}')" for deep in range(MAPS_DEEP + 1)
+    f"SELECT jsonb_path_query(document::jsonb, '$.steps[*]{''.join(way)}')"
+    for deep in range(MAPS_DEEP + 1)
+    for way in product((".map.do[*]", ".repeat.do[*]"), repeat=deep)
 )
-"""All steps of a document, those of the maps in it included."""
+"""All steps of a document, those of the maps and repeats in it included."""
 
 
 def upgrade() -> None:

@@ -61,7 +61,7 @@ def test_all_faults_of_shape_are_told_at_once() -> None:
 
 def test_all_faults_of_sense_are_told_at_once() -> None:
     assert problems({"name": "order", "steps": [{"id": "b"}]}) == [
-        "step 'b' has nothing to do; give it run, delay, wait, value, map, saga or savepoint."
+        "step 'b' has nothing to do; give it run, delay, wait, value, map, repeat, saga or savepoint."
     ]
     found = problems({**step(after=["z"], when="1 +"), "input_schema": {"type": "objekt"}})
     assert len(found) == 3

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Repeat, Step, Undo, Wait
 from goconductor.saga.retry import Retry
 
 GO = Wait(event="go", timeout_seconds=5.0)
@@ -205,6 +205,12 @@ JOINED = {
 """Sagas with a map that does not need all its items."""
 
 
+def turns(*before: Step, turn: Step = NONE, **fields: Any) -> Definition:
+    """A repeat that ends with its second turn, behind other steps."""
+    again = Step(id="r", after=tuple(step.id for step in before), repeat=Repeat(do=(turn,), until="index == 1", **fields))
+    return Definition(name="small", steps=(*before, again))
+
+
 def outside(*steps: Step) -> Definition:
     """A saga with steps that may be handed out: one whose id begins with ``h`` is asked about, one with ``e`` has its end."""
     return Definition(name="small", steps=steps)
@@ -218,6 +224,13 @@ def handed(id: str, *after: str, retry: Retry = ONCE, **fields: Any) -> Step:
 
 
 PIVOT = Step(id="p", run="service.p", pivot=True, retry=ONCE, unknowns_max=1)
+REPEATED = {
+    "turn after turn": turns(max=2),
+    "with time between the turns": turns(max=2, delay_seconds=5.0),
+    "behind a pivot, with a turn too few": turns(PIVOT, turn=Step(id="a", value="1"), max=1),
+}
+"""Sagas with a repeat."""
+
 CANNOT = Step(id="x", delay=DELAYS["%"])
 HANDED_OUT = {
     "asked about": outside(handed("h", retry=Retry(attempts_max=2))),

@@ -22,7 +22,7 @@ from goconductor.lifecycle.fold import Fold
 from goconductor.saga.definition import Definition, every_step
 from goconductor.saga.plan import plan
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
-from tests.lifecycle.small import HANDED_OUT, JOINED, MANY, RESTARTED, SMALL
+from tests.lifecycle.small import HANDED_OUT, JOINED, MANY, REPEATED, RESTARTED, SMALL
 
 WAITING = ("sent", "backoff", "waiting", "settling", "fencing", "fencing_undo", "stuck")
 GOING_BACK = (SagaStatus.COMPENSATING, SagaStatus.COMPENSATED)
@@ -151,7 +151,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
     firsts = set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("goconductor.lifecycle.decide.Fold", Watched)
-        young = [*SMALL.values(), *JOINED.values(), *HANDED_OUT.values()]
+        young = [*SMALL.values(), *JOINED.values(), *REPEATED.values(), *HANDED_OUT.values()]
         for definition, restarts in [*((each, False) for each in young), *((each, True) for each in RESTARTED.values())]:
             compiled = plan(definition)
             level = [begin(compiled, UUID(int=1), SagaStarted(input=INPUT)).state]

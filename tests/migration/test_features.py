@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Savepoint, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Repeat, Savepoint, Step, Undo, Wait
 from goconductor.saga.features import USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
@@ -39,6 +39,16 @@ STEPS = {
     "slots": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),), concurrency=1))],
     "a map that may fail": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),)), allow_fail=True)],
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
+    "repeat": [
+        Step(
+            id="b",
+            repeat=Repeat(
+                do=(Step(id="c", map=Map(over="$.input", do=(CODE, Step(id="d", delay=Delay(seconds=1.0))))),),
+                until="true",
+                max=3,
+            ),
+        )
+    ],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],
     "held saga": [Step(id="b", saga=Child(name="parcel", version="v", held=True))],

@@ -251,7 +251,9 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_maps_stand_at_most_three_deep() -> None:
     assert problems(defined(nested(3))) == []
-    assert problems(defined(nested(4))) == ["its maps stand more than 3 deep in one another; use fewer, or several sagas."]
+    assert problems(defined(nested(4))) == [
+        "its maps and repeats stand more than 3 deep in one another; use fewer, or several sagas."
+    ]
 
 
 def test_the_same_definition_in_python_and_as_a_diagram() -> None:

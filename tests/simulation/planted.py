@@ -5,6 +5,7 @@ Each is a patch of the production code for as long as a run takes. A new rule of
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ from goconductor.engine.running import runners
 from goconductor.engine.steps.context import StepContext
 from goconductor.journals.keys import State
 from goconductor.journals.memory import MemoryJournal
+from goconductor.lifecycle.answers import Asking
 from goconductor.lifecycle.facts.effects import EndSaga
 from goconductor.lifecycle.facts.events import StepEvent
+from goconductor.lifecycle.facts.state import Answer
 from goconductor.lifecycle.facts.status import CLOSED_COMPENSATIONS, NO_COMPENSATION, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside, terminating
@@ -226,6 +229,16 @@ def _reported_late(patch: Patch) -> None:
     patch.setattr(outside, "check", check)
 
 
+def _asked_again(patch: Patch) -> None:
+    real, present = Asking.answered, random.Random(1)
+
+    def answered(self: Asking, key: str, ask: Callable[[], Answer]) -> Answer:
+        step = key.split("/", maxsplit=1)[0]
+        return present.random() < 0.5 if step in self.plan.untils else real(self, key, ask)
+
+    patch.setattr(Asking, "answered", answered)
+
+
 def _terminated_at_once(patch: Patch) -> None:
     patch.setattr(terminating, "_close", lambda _fold, _name, _step: None)
     patch.setattr(terminating, "_end_if_closed", terminating._end)
@@ -274,6 +287,7 @@ BUGS: dict[str, Planted] = {
     "reported late": Planted(
         "an outcome is taken from outside though its compensation has begun", _reported_late, _OUTSIDE, near=150
     ),
+    "growth of the present": Planted("a replay grows the turns that a condition wants now, not those of the log", _asked_again),
     "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
 }
 """By name."""

@@ -19,9 +19,9 @@ from goconductor.saga.checking.constructs.locks import LOCKS_MAX
 from goconductor.saga.checking.constructs.savepoints import WAYS_MAX
 from goconductor.saga.data.keys import TEMPLATE_CHARACTERS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Savepoint, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Repeat, Savepoint, Step, Undo, Wait
 from goconductor.saga.expressions.conditions import SOURCE_MAX
-from goconductor.saga.growth import STEPS_MAX
+from goconductor.saga.growth import STEPS_MAX, TURNS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, SECONDS_MAX, Retry
 from goconductor.saga.writing.written import CASES_MAX, Case, WrittenDefinition, WrittenStep
@@ -59,6 +59,12 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}, "concurrency": {"minimum": 1, "maximum": STEPS_MAX}},
+    Repeat: {
+        "do": {"minItems": 1, "maxItems": STEPS_MAX},
+        "until": {"pattern": r"\S", "maxLength": SOURCE_MAX},
+        "max": {"minimum": 1, "maximum": TURNS_MAX},
+        "delay_seconds": _WHILE,
+    },
     Lock: {"key": {"pattern": r"\S", "maxLength": TEMPLATE_CHARACTERS_MAX}},
     Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
     Savepoint: {"first": _NAME, "otherwise": {"minItems": 1, "maxItems": WAYS_MAX - 1, "items": {"type": "string", **_NAME}}},
@@ -101,7 +107,7 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
     Step: {
         "oneOf": [
             _given("run"),
-            *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map", "savepoint")),
+            *(_given(kind, **_NO_CODE) for kind in ("delay", "wait", "map", "repeat", "savepoint")),
             _given("value", **{field: says for field, says in _NO_CODE.items() if field != "inputs"}),
             _given("saga", **{field: says for field, says in _NO_CODE.items() if field not in _OF_CHILDREN}),
             _given("steps", **_NO_CODE),

@@ -35,7 +35,7 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
         step, (left, right) = plan.steps[name], _BRACKETS[plan.roles[name]]
         words = [name, spelt(step), *remarks(plan, name)]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
-        if step.map is not None:
+        if step.body:
             yield from _inside(plan, name, ids[name], left, right)
     for name in plan.order:
         for before in plan.predecessors[name]:
@@ -50,15 +50,16 @@ def _lines(plan: Plan, statuses: Mapping[str, StepStatus] | None) -> Iterator[st
 
 
 def _inside(plan: Plan, template: str, id: str, left: str, right: str) -> Iterator[str]:
-    """Draw what a map does for each item, in a box beside it."""
-    assert plan.data is not None  # noqa: S101  (it has maps)
+    """Draw what a map does for each item, or a repeat in each turn, in a box beside it."""
+    assert plan.data is not None  # noqa: S101  (it grows)
     body = plan.data.bodies[template]
     ids = {name: f"{id}_{number}" for number, name in enumerate(body.steps)}
-    yield f'    subgraph {id}_each ["{_label(f"each item of {template}")}"]'
+    each = "turn" if template in plan.data.repeats else "item"
+    yield f'    subgraph {id}_each ["{_label(f"each {each} of {template}")}"]'
     for name, step in body.steps.items():
         words = [name, spelt(step), *([f"when {step.when}"] if step.when else []), *(["may fail"] if step.allow_fail else [])]
         yield f"    {ids[name]}{left}{'<br/>'.join(map(_label, words))}{right}"
-        if step.map is not None:
+        if step.body:
             yield from _inside(plan, f"{template}.{name}", ids[name], left, right)
     for name in body.order:
         for earlier in body.before[name]:

@@ -183,6 +183,9 @@ def spelt(step: Step) -> str:
         enough = {"all": "", "any": ", one is enough"}.get(str(step.map.join), f", {step.map.join} are enough")
         beside = "" if step.map.concurrency is None else f", {step.map.concurrency} at a time"
         return f"for each of {step.map.over}{enough}{beside}"
+    if step.repeat is not None:
+        apart = "" if step.repeat.delay_seconds is None else f", {spell(step.repeat.delay_seconds)} apart"
+        return f"until {step.repeat.until}, at most {step.repeat.max:,} turns{apart}"
     if step.savepoint is not None:
         return f"tries {', then '.join(step.savepoint.ways)}"
     if step.delay is None:

@@ -17,7 +17,7 @@ import msgspec
 from goconductor.control.sagas.requests import StepNotFoundError
 from goconductor.errors import DefinitionError, PayloadError, RequestRefusedError, nearest
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Step, with_body
 from goconductor.saga.graph import predecessors
 
 
@@ -164,9 +164,8 @@ def _as_written(there: Step, new: Step) -> Step:
     """Return a step without the versions of other sagas that the new one leaves open: they were found when it was added."""
     if there.saga is not None and new.saga is not None and new.saga.version is None:
         return msgspec.structs.replace(there, saga=msgspec.structs.replace(there.saga, version=None))
-    if there.map is not None and new.map is not None and len(there.map.do) == len(new.map.do):
-        do = tuple(map(_as_written, there.map.do, new.map.do))
-        return msgspec.structs.replace(there, map=msgspec.structs.replace(there.map, do=do))
+    if there.body and len(there.body) == len(new.body):
+        return with_body(there, map(_as_written, there.body, new.body))
     return there
 
 

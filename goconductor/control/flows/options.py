@@ -22,9 +22,10 @@ from msgspec.structs import replace
 
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import DefinitionError, nearest
+from goconductor.saga.checking.constructs.growth import kind_of
 from goconductor.saga.checking.constructs.waits import asked_of
 from goconductor.saga.checking.references import asked
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Step, with_body
 from goconductor.saga.graph import chain, predecessors, reachable
 from goconductor.saga.plan import Plan
 from goconductor.saga.retry import Retry
@@ -112,9 +113,8 @@ def _from(plan: Plan, start: str, found: list[str]) -> Definition:
         if path[1] in skipped
     ]
     found += [
-        f"map {step.id!r} refers to the output of step {name!r}, which is skipped; start at that step."
+        f"{kind_of(step)} {step.id!r} refers to the output of step {name!r}, which is skipped; start at that step."
         for step in kept
-        if step.map is not None
         for name in _used_inside(step)
         if name in skipped
     ]
@@ -130,10 +130,9 @@ def _signals_names(step: Step) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _used_inside(step: Step) -> Iterator[str]:
-    """Yield the steps outside of a map that its steps name."""
-    assert step.map is not None  # noqa: S101  (it is a map)
-    inside = {each.id for each in step.map.do}
-    yield from dict.fromkeys(name for each in step.map.do for name in predecessors(each) if name not in inside)
+    """Yield the steps outside of a map or a repeat that its steps name."""
+    inside = {each.id for each in step.body}
+    yield from dict.fromkeys(name for each in step.body for name in predecessors(each) if name not in inside)
 
 
 def _on_lanes(plan: Plan, definition: Definition, lanes: int, found: list[str]) -> Definition:
@@ -157,6 +156,6 @@ def _behind(step: Step, name: str | None) -> Step:
 
 
 def _retried(step: Step, retry: Retry) -> Step:
-    if step.map is not None:
-        return replace(step, map=replace(step.map, do=tuple(_retried(each, retry) for each in step.map.do)))
+    if step.body:
+        return with_body(step, (_retried(each, retry) for each in step.body))
     return replace(step, retry=retry) if step.run and step.retry is None else step

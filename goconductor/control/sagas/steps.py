@@ -64,6 +64,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
     lease = _lease(state, name, step, around)
     owner = None if lease is None else around.names.get(lease.instance, f"instance {lease.instance}")
     blocked = None if lease is None else around.journals.get((lease.instance, plan.owners_of[lease.key.direction][name][1]))
+    outputs, has_turns = state.referable(), name in plan.untils and step.action.status is ActionStatus.SUCCEEDED
     status, reason = (StepStatus.WAITING, _waits(blocked)) if blocked else _status(plan, state, name, around, owner)
     return StepDetail(
         id=name,
@@ -78,7 +79,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         compensation_attempt=step.compensation.attempt,
         error=None if step.failure is None else str(step.failure),
         traceback=(step.failure.traceback or None) if step.failure is not None else None,
-        output=step.output,
+        output=plan.data.given(name, outputs[name], outputs) if plan.data is not None and has_turns else step.output,
         edited=step.edited if step.undo_edited is None else step.undo_edited,
         round=step.round,
         allowed=list(allowed),
@@ -143,7 +144,8 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
         case ActionStatus.PREVENTED if state.rewind is not None:
             return StepStatus.WAITING, "begins again when what comes after it is undone"
         case ActionStatus.PREVENTED if step.action.failure is None and name not in plan.sent:
-            began = "before its items were done" if step.length is not None else "while it waited"
+            parts = "turns" if name in plan.untils else "items"
+            began = f"before its {parts} were done" if step.length is not None else "while it waited"
             if lost_around(state.steps, name) is not None:
                 return StepStatus.SKIPPED, "its item is undone as a whole"
             return StepStatus.SKIPPED, f"the saga {'was to end' if _is_terminated(state) else 'turned back'} {began}"
@@ -210,7 +212,10 @@ def _slotless(plan: Plan, name: str) -> str | None:
 
 
 def _items(plan: Plan, state: SagaState, name: str) -> str:
-    """Return how far a map has come."""
+    """Return how far a map, or a repeat, has come."""
+    repeat = plan.steps[name].repeat
+    if repeat is not None:
+        return f"is in turn {state.step(name).length:,} of at most {repeat.max:,}, until {repeat.until}"
     last = last_steps(plan, state.steps, name)
     done = sum(state.step(each).action.status in DONE_ACTIONS for each in last)
     length = state.step(name).length or 0
@@ -329,6 +334,8 @@ def _until(plan: Plan, name: str, step: StepState) -> str:
         over = due_at is not None and due_at == step.action.ends_at
         return f"{_OUTSIDE}, at most until {_text(due_at)}" if due_at is not None and over else _outside(due_at)
     end = "" if due_at is None else f" until {_text(due_at)}"
+    if name in plan.untils:
+        return f"waits{end}; then turn {(step.length or 0) + 1:,} begins"
     if wait is None:
         return f"waits{end}"
     return f"waits for signal {wait.event!r}{end}" if wait.approval is None else f"waits for approval{end}: {wait.approval}"

@@ -288,8 +288,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
         left = f" ({together(standing)}: effects left standing)" if standing else ""
         yield f"{together(given_up)} {'is' if len(given_up) == 1 else 'are'} given up, and the saga goes on without{left}"
     for name in names:
-        if _newly(before, after, name, ActionStatus.GROWN):
-            yield f"{name} grows to {after.step(name).length or 0:,} items"
+        yield from _grown(plan, before, after, name)
         yield from _lost(before, after, name)
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
@@ -341,6 +340,18 @@ def _changed(plan: Plan, before: SagaState | None, after: SagaState) -> list[str
     known = {} if before is None else before.steps
     changed = {name for name, step in after.steps.items() if step is not known.get(name)}
     return [*changed] if len(changed) < 2 else [name for name in in_order(plan, after.steps) if name in changed]
+
+
+def _grown(plan: Plan, before: SagaState | None, after: SagaState, name: str) -> Iterator[str]:
+    """Say that a map has grown, or which turn of a repeat begins."""
+    length = after.step(name).length
+    if length is None or after.step(name).action.status is not ActionStatus.GROWN:
+        return
+    if name in plan.untils:
+        if before is None or length != before.step(name).length:
+            yield f"turn {length:,} of {name} begins"
+    elif _newly(before, after, name, ActionStatus.GROWN):
+        yield f"{name} grows to {length:,} items"
 
 
 def _lost(before: SagaState | None, after: SagaState, name: str) -> Iterator[str]:

@@ -30,7 +30,7 @@ from goconductor.saga.checking.code import unfit_child
 from goconductor.saga.checking.constructs.children import DEPTH_MAX
 from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.checking.known import Known
-from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step
+from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step, with_body
 from goconductor.saga.features import unknown_to
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
@@ -339,7 +339,7 @@ def _pin(steps: tuple[Step, ...], versions: Mapping[Child, Child], held: Sequenc
         if step.saga is not None:
             child = msgspec.structs.replace(versions[step.saga], held=any(step is each for each in held))
             step = msgspec.structs.replace(step, saga=child)  # noqa: PLW2901
-        elif step.map is not None:
-            step = msgspec.structs.replace(step, map=msgspec.structs.replace(step.map, do=_pin(step.map.do, versions, held)))  # noqa: PLW2901
+        elif step.body:
+            step = with_body(step, _pin(step.body, versions, held))  # noqa: PLW2901
         pinned.append(step)
     return tuple(pinned)

@@ -270,6 +270,9 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         return Referable(self.steps)
 
 
+_WITHOUT_ITEMS = (ActionStatus.GIVEN_UP, ActionStatus.SKIPPED)
+
+
 class Referable(Mapping[str, Any]):
     """What a reference may see of steps. It looks only where it is asked: a step of ten thousand refers to a few others.
 
@@ -286,7 +289,7 @@ class Referable(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         step = self._steps[name]
-        if step.length is not None and step.action.status is not ActionStatus.GIVEN_UP:
+        if step.length is not None and step.output is None and step.action.status not in _WITHOUT_ITEMS:
             return Items(step.length, (step.edited or {}).get("over"), step.lost)
         if step.action.status not in DONE_ACTIONS and name != self._undone:
             raise KeyError(name)

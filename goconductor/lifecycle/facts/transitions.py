@@ -235,7 +235,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         A.SENT: frozenset({A.UNKNOWN}),
         A.BACKOFF: frozenset({A.FAILED}),
         A.WAITING: frozenset({A.SENT, A.WAITING, A.GROWN, A.SUCCEEDED, A.PREVENTED, A.UNKNOWN, A.GIVEN_UP}),
-        A.GROWN: frozenset({A.SUCCEEDED, A.PREVENTED}),
+        A.GROWN: frozenset({A.GROWN, A.WAITING, A.SUCCEEDED, A.PREVENTED, A.STUCK}),
         A.STUCK: frozenset({A.PREVENTED}),
     },
     Rewound: dict.fromkeys(
@@ -260,7 +260,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
     e.OutcomeUnknown: {A.SENT: frozenset({A.SENT, A.BACKOFF, A.UNKNOWN, A.SETTLING, A.STUCK})},
     e.TimerFired: {
         A.BACKOFF: frozenset({A.SENT}),
-        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP, A.SENT, A.UNKNOWN, A.SETTLING}),
+        A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP, A.SENT, A.UNKNOWN, A.SETTLING, A.GROWN}),
     },
     e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
     e.ActionSettled: {

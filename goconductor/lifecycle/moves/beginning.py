@@ -11,7 +11,7 @@ from goconductor.lifecycle.facts.status import ACTION_GROWN, ACTION_SUCCEEDED, A
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import slots
-from goconductor.lifecycle.moves.kinds import child, kind_of, lock, wait
+from goconductor.lifecycle.moves.kinds import child, kind_of, lock, repeat, wait
 from goconductor.lifecycle.moves.returning import joining, savepoints
 from goconductor.lifecycle.moves.seen import seen_by_conditions
 from goconductor.saga.definition import StepRole
@@ -67,6 +67,8 @@ def _unfolded(fold: Fold) -> list[str]:
 def _begin(fold: Fold, name: str) -> bool:
     """Begin a step whose turn has come. True if it is done by that, so that its successors may have their turn."""
     if fold.plan.data is not None and fold.step(name).action.status is ACTION_GROWN:
+        if name in fold.plan.untils and (ends := repeat.ends(fold, name)) is not True:
+            return ends is not False and without_effect(fold, name, Advance, ends, attempt=fold.step(name).action.attempt)
         fold.set_action(name, Advance, fold.step(name).action.to(ActionStatus.SUCCEEDED))
         fold.remaining -= 1
         return True

@@ -28,7 +28,7 @@ from goconductor.lifecycle.facts.status import ACTION_SUCCEEDED, MAY_HAVE_RUN, A
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
 from goconductor.lifecycle.moves.beginning import advance, fails, without_effect
-from goconductor.lifecycle.moves.kinds import call, wait
+from goconductor.lifecycle.moves.kinds import call, repeat, wait
 from goconductor.lifecycle.moves.retrying import ACTIONS
 from goconductor.lifecycle.moves.returning import joining, rewinding, tolerated, turning, undoing
 from goconductor.saga.definition import StepRole
@@ -96,6 +96,13 @@ def due(fold: Fold, event: TimerFired) -> None:
         done = without_effect(fold, event.step, TimerFired, wait.timed_out(fold, event.step), attempt=waits.attempt)
         if done or fold.joins:
             advance(fold, joining.after(fold, event.step) if done else ())
+        return
+    if event.step in fold.plan.untils:
+        failure = repeat.begin(fold, event.step, TimerFired)
+        if failure is not None:
+            without_effect(fold, event.step, TimerFired, failure, attempt=waits.attempt)
+        if failure is None or fold.joins:
+            advance(fold, ())
         return
     fold.set_action(event.step, TimerFired, waits.to(ActionStatus.SUCCEEDED))
     fold.reason = ""

@@ -13,7 +13,8 @@ def seen_by_conditions(fold: Fold, name: str) -> dict[str, object]:
 
     Args:
         fold: the saga.
-        name: the step. In a map it sees its siblings, the steps around the map, its item and that one's place.
+        name: the step. In a map it sees its siblings, the steps around the map, its item and that one's place; in a repeat also
+            what the turn before has given.
     """
     if fold.plan.data is not None:
         return _seen_in_growth(fold, name)
@@ -43,8 +44,8 @@ def _size(map: StepState) -> int:
 
 
 def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
-    data, steps = fold.plan.data, dict[str, dict[str, object]]()
-    assert data is not None  # noqa: S101  (it has maps)
+    data, steps, outputs = fold.plan.data, dict[str, dict[str, object]](), Referable(fold.steps)
+    assert data is not None  # noqa: S101  (it has maps or repeats)
     scope: str | None = name
     while scope is not None:  # from the inside out: the nearest step of a name is seen
         within = split(scope)
@@ -53,12 +54,17 @@ def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
             full = each if within is None else within.item + each
             if each not in steps and (step := fold.step(full)).action.status in DONE_ACTIONS and not fold.rewinds(full):
                 skipped = step.action.status is ActionStatus.SKIPPED
-                is_map = fold.plan.steps[full].map is not None
-                steps[each] = {"skipped": skipped} | ({"size": _size(step)} if is_map else {"output": step.output})
+                steps[each] = {"skipped": skipped}
+                if fold.plan.steps[full].map is not None:
+                    steps[each]["size"] = _size(step)
+                elif full in fold.plan.untils:
+                    steps[each] |= {"output": data.given(full, outputs[full], outputs), "turns": step.length or 0}
+                else:
+                    steps[each]["output"] = step.output
                 if full in fold.plan.tolerated:
                     steps[each] |= _of_tolerated(fold, full)
         scope = None if within is None else within.map
     seen: dict[str, object] = {"input": fold.input, "steps": steps}
     if (found := split(name)) is not None:
-        seen |= {"item": data.item(found, fold.input, Referable(fold.steps)), "index": found.place}
+        seen |= data.here(found, fold.input, outputs)
     return seen

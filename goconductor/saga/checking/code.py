@@ -56,7 +56,7 @@ def unfit_reads(steps: Iterable[Step], known: Known) -> Iterator[str]:
     """Find what the saga itself reads and cannot use: a list of a map that is none, a time, a part of a lock's key.
 
     Args:
-        steps: of a definition; those in the maps among them are looked at as well.
+        steps: of a definition; those in the maps and repeats among them are looked at as well.
         known: what is known of the data that they see.
     """
     for step in steps:
@@ -67,8 +67,9 @@ def unfit_reads(steps: Iterable[Step], known: Known) -> Iterator[str]:
         if step.map is not None:
             what, binding = f"the list of map {step.id!r}", Binding(ref=step.map.over)
             yield from _misfit(f"{what} refers to {step.map.over}", binding, _LIST, known)
-            inside = known.inside(step.map.over, [each.id for each in step.map.do])
-            yield from unfit_reads(step.map.do, inside)
+        if step.body:
+            inside = known.inside(step, [each.id for each in step.body])
+            yield from unfit_reads(step.body, inside)
         for what, binding in locks.places(step.locks, f"step {step.id!r}"):
             yield from _misfit(f"{what} refers to {binding.ref}", binding, _KEY, inside)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from goconductor.errors import ConditionError
 from goconductor.saga.definition import Definition, Step, StepRole, every_step
-from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.graph import reachable
 from goconductor.saga.plan import Plan, plan
 
@@ -28,17 +28,25 @@ def doubts(definition: Definition) -> list[str]:
 
 
 def _never(steps: Iterable[Step]) -> Iterator[str]:
-    """Yield the steps whose condition reads nothing, and is false."""
+    """Yield the steps whose condition reads nothing, and is false; and the repeats that so never come to their end."""
     for step in steps:
-        if step.when is None or (condition := compile_condition(step.when)).named:
-            continue
-        try:
-            holds = condition.holds({})
-        except ConditionError as error:
-            yield f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition."
-            continue
-        if not holds:
-            yield f"step {step.id!r} never runs: its condition {step.when!r} is false on any data; remove the step, or mend that."
+        what = f"step {step.id!r} never runs: its condition {step.when!r} is false on any data; remove the step, or mend that."
+        yield from _false(step, step.when, what)
+        if step.repeat is not None and step.repeat.at_max == "fail":
+            until = step.repeat.until
+            what = f"repeat {step.id!r} fails whenever it runs: its 'until' {until!r} is false on any data; mend that."
+            yield from _false(step, until, what)
+
+
+def _false(step: Step, source: str | None, what: str) -> Iterator[str]:
+    """Yield what a condition means that reads nothing, and is false."""
+    if source is None or (condition := compile_condition(source, IN_MAP | IN_REPEAT)).named:
+        return
+    try:
+        if not condition.holds({}):
+            yield what
+    except ConditionError as error:
+        yield f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition."
 
 
 def _left_standing(plan: Plan, steps: Iterable[Step]) -> Iterator[str]:

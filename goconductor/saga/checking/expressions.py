@@ -15,9 +15,10 @@ CHARACTERS_MAX = 128 * 1024
 
 
 def texts(steps: Iterable[Step]) -> Iterator[str]:
-    """Yield the expressions of steps, those of the steps in maps included."""
+    """Yield the expressions of steps, those of the steps in maps and repeats included."""
     for step in every_step(steps):
-        for text in (step.when, step.value, None if step.wait is None else step.wait.where):
+        until = None if step.repeat is None else step.repeat.until
+        for text in (step.when, step.value, None if step.wait is None else step.wait.where, until):
             if text is not None:
                 yield text
 

@@ -24,6 +24,7 @@ class Known(NamedTuple):
         types: the type of each step's output by its id, and under None that of the input.
         schema: the input's JSON Schema, which counts before its type.
         items: of steps in a map, what the item may be, each by itself; nothing where that is not known.
+            What the turn before has given is not known to a step in a repeat.
     """
 
     types: Mapping[str | None, Any] = {}
@@ -40,6 +41,8 @@ class Known(NamedTuple):
             return []  # is reported with the reference
         if reference.root == "index":
             return [of_kinds("number")]
+        if reference.root == "previous":
+            return []
         if reference.root == "item":
             return [each for item in self.items for each in item.at(*reference.keys)]
         placed = binding_by_position(binding, self.types)
@@ -51,23 +54,25 @@ class Known(NamedTuple):
         return [Described(schema, schema)]
 
     def each(self, steps: Iterable[Step]) -> Iterator[tuple[Step, Known]]:
-        """Yield steps and those of the maps among them, each with what is known to it."""
+        """Yield steps and those of the maps and repeats among them, each with what is known to it."""
         for step in steps:
             yield step, self
-            if step.map is not None:
-                yield from self.inside(step.map.over, [each.id for each in step.map.do]).each(step.map.do)
+            if step.body:
+                yield from self.inside(step, [each.id for each in step.body]).each(step.body)
 
-    def inside(self, over: str, steps: Collection[str], types: Mapping[str | None, Any] = {}) -> Known:
-        """Return what is known to the steps in a map.
+    def inside(self, around: Step, steps: Collection[str], types: Mapping[str | None, Any] = {}) -> Known:
+        """Return what is known to the steps in a map or a repeat.
 
         Args:
-            over: the reference to its list.
+            around: the map, or the repeat.
             steps: the ids of the steps in it.
             types: those of their outputs that are known.
         """
-        around = {name: kind for name, kind in self.types.items() if name not in steps}
-        items = tuple(each for some in self.of(Binding(ref=over)) for each in some.at(0))
-        return Known(around | dict(types), self.schema, items)
+        outside = {name: kind for name, kind in self.types.items() if name not in steps}
+        if around.map is None:
+            return Known(outside | dict(types), self.schema, self.items)
+        items = tuple(each for some in self.of(Binding(ref=around.map.over)) for each in some.at(0))
+        return Known(outside | dict(types), self.schema, items)
 
 
 NOTHING = Known()

@@ -74,7 +74,7 @@ def asked(definition: Definition) -> Iterator[Asked]:
             if binding.ref is not None and not binding.optional:
                 reference = Reference.parse(binding.ref)
                 yield Asked(what, str(reference), reference.step, reference.keys)
-    for what, binding in _named([each for step in definition.steps if step.map is not None for each in every_step(step.map.do)]):
+    for what, binding in _named([each for step in definition.steps for each in every_step(step.body)]):
         with suppress(PayloadError):  # a step in a map may mean another one of its map: only what the input has is sure
             if binding.ref is not None and (reference := Reference.parse(binding.ref)).root == "input":
                 yield Asked(what, str(reference), None, reference.keys)

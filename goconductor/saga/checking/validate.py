@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple
 
@@ -14,15 +15,16 @@ from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
 from goconductor.saga.checking.code import unfit_reads
 from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
-from goconductor.saga.checking.constructs.maps import behind_pivot, of_map, too_deep
-from goconductor.saga.checking.constructs.waits import asked_of, names_twice, of_delay, of_value, of_wait
+from goconductor.saga.checking.constructs.growth import behind_pivot, kind_of, of_map, of_repeat, size, too_deep
+from goconductor.saga.checking.constructs.waits import Asked, asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import asked
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import Binding, Definition, Step, every_step
-from goconductor.saga.expressions.conditions import MAP_WALKED
+from goconductor.saga.expressions.condition_text import ROOTS
+from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, MAP_WALKED, compile_condition
 from goconductor.saga.graph import followers, predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
 from goconductor.saga.ids import is_name, is_step_id, split_target
@@ -54,13 +56,18 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     if not definition.steps:
         found.append("it has no step; add at least one.")
     if too_deep(definition):
-        return [*found, f"its maps stand more than {DEPTH_MAX} deep in one another; use fewer, or several sagas."]
+        return [*found, f"its maps and repeats stand more than {DEPTH_MAX} deep in one another; use fewer, or several sagas."]
     if not stored and (problem := expressions.too_many(expressions.texts(definition.steps))):
         return [*found, problem]
     if (count := sum(1 for _ in every_step(definition.steps))) > STEPS_MAX:
         found.append(f"it has {count} steps, at most {STEPS_MAX} are allowed; split it into several sagas.")
+    elif (count := size(definition.steps)) > STEPS_MAX:
+        found.append(
+            f"with all turns of its repeats it would have {count:,} steps, at most {STEPS_MAX:,} are allowed; "
+            "give them a smaller max, or start a saga in each turn."
+        )
     found += durations.of_saga(definition, stored=stored)
-    edges = _of_steps(definition, _seen(definition), found, stored=stored)
+    edges = _of_steps(definition, _seen(definition.steps), found, stored=stored)
     if definition.input_schema is not None and not stored:
         schema = definition.input_schema
         found += [
@@ -80,14 +87,16 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
 
 
 class _Seen(NamedTuple):
-    """What steps can name: those beside them, and around their map those outside.
+    """What steps can name: those beside them, and around their map or repeat those outside.
 
     Attributes:
         beside: the ids of the steps in the same map, or outside of all.
         outside: the ids of those around the map.
         before: the ids of those of them that come before the map.
         maps: the ids of those of all of them that are maps.
-        above: the ids of the maps that these steps are in.
+        above: the ids of the maps and repeats that these steps are in.
+        kind: what they are in: a map or a repeat.
+        roots: the names of the data that there is.
     """
 
     beside: frozenset[str]
@@ -95,16 +104,26 @@ class _Seen(NamedTuple):
     before: frozenset[str] = frozenset()
     maps: frozenset[str] = frozenset()
     above: tuple[str, ...] = ()
+    kind: str = ""
+    roots: frozenset[str] = ROOTS
 
 
-def _seen(body: Definition, around: _Seen | None = None, map: str = "", before: frozenset[str] = frozenset()) -> _Seen:
-    """Return what steps can name: those of all the saga, or of one map."""
-    beside = frozenset(step.id for step in body.steps)
-    maps = frozenset(step.id for step in body.steps if step.map is not None)
-    if around is None:
+def _seen(
+    steps: tuple[Step, ...], around: _Seen | None = None, of: Step | None = None, before: frozenset[str] = frozenset()
+) -> _Seen:
+    """Return what steps can name: those of all the saga, or of one map or repeat, before which some come."""
+    beside = frozenset(step.id for step in steps)
+    maps = frozenset(step.id for step in steps if step.map is not None)
+    if around is None or of is None:
         return _Seen(beside, maps=maps)
     return _Seen(
-        beside, around.beside | around.outside, before | around.before, maps | (around.maps - beside), (*around.above, map)
+        beside,
+        around.beside | around.outside,
+        before | around.before,
+        maps | (around.maps - beside),
+        (*around.above, of.id),
+        kind_of(of),
+        around.roots | (IN_MAP if of.map is not None else IN_REPEAT),
     )
 
 
@@ -125,6 +144,8 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
         found.extend(_of_itself(step, stored=stored))
         if step.map is not None:
             found.extend(of_map(step, step.map, seen.above))
+        elif step.repeat is not None:
+            found.extend(of_repeat(step, step.repeat, seen.above))
         named[step.id] = _before(step, seen, found)
     found.extend(_grouped_beside_map(definition))
     edges = tolerated.edges(definition, named)
@@ -141,26 +162,31 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
     for step in definition.steps:
         _conditions(step, seen, edges, found)
         if not stored:
-            found.extend(_in_any_order(step, definition.input_schema or {}, in_map=bool(seen.above)))
+            found.extend(_in_any_order(asked_of(step, seen.roots), definition.input_schema or {}))
     found.extend(tolerated.problems(definition, edges))
     found.extend(undo.problems(definition, edges, outside=seen.outside - seen.before))
     for step in definition.steps:
-        if step.map is not None:
+        if step.body:
             inside: list[str] = []
-            body = msgspec.structs.replace(definition, steps=step.map.do, output=None)
-            _of_steps(body, _seen(body, seen, step.id, reachable(edges, step.id)), inside, stored=stored)
-            found += [f"in map {step.id!r}: {each}" for each in inside]
-            found += savepoints.in_map(step)
+            body = msgspec.structs.replace(definition, steps=step.body, output=None)
+            around = _seen(step.body, seen, step, reachable(edges, step.id))
+            _of_steps(body, around, inside, stored=stored)
+            if step.repeat is not None:
+                until = Asked("its 'until'", partial(compile_condition, step.repeat.until, around.roots))
+                _asks(until, around, around.beside, inside)
+                inside += _in_any_order([until], definition.input_schema or {}) if not stored else ()
+            found += [f"in {kind_of(step)} {step.id!r}: {each}" for each in inside]
+            found += savepoints.inside(step)
     return edges
 
 
 def _grouped_beside_map(definition: Definition) -> Iterator[str]:
-    """Yield the steps of groups and cases in a saga with a map, whose steps have such ids as well."""
+    """Yield the steps of groups and cases in a saga with a map or a repeat, whose steps have such ids as well."""
     steps = [*every_step(definition.steps)]
-    if any(step.map is not None for step in steps):
+    if (grows := next((step for step in steps if step.map is not None or step.repeat is not None), None)) is not None:
         for step in steps:
             if "." in step.id:
-                yield f"step {step.id!r} is one of a group or case, beside a map; write that as steps with 'when'."
+                yield f"step {step.id!r} is one of a group or case, beside a {kind_of(grows)}; write that as steps with 'when'."
 
 
 def _of_itself(step: Step, *, stored: bool) -> list[str]:
@@ -170,7 +196,7 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
     kinds: dict[str, object] = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map}
-    kinds |= {"a saga": step.saga, "a savepoint": step.savepoint}
+    kinds |= {"a repeat": step.repeat, "a saga": step.saga, "a savepoint": step.savepoint}
     given = [kind for kind, says in kinds.items() if says is not None]
     if len(given) > 1:
         found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
@@ -184,10 +210,10 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
         found += children.of_child(step, step.saga)
     elif step.savepoint is not None:
         found += savepoints.of_savepoint(step, step.savepoint)
-    elif step.map is not None:
+    elif step.map is not None or step.repeat is not None:
         pass  # is looked at with the steps in it
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run, delay, wait, value, map, saga or savepoint.")
+        found.append(f"step {step.id!r} has nothing to do; give it run, delay, wait, value, map, repeat, saga or savepoint.")
     else:
         try:
             split_target(step.run)
@@ -205,7 +231,9 @@ def _before(step: Step, seen: _Seen, found: list[str]) -> set[str]:
         if name in seen.beside:
             before.add(name)
         elif name in seen.outside:
-            found.append(f"step {step.id!r} comes after {name!r}, which is outside of its map; let the map come after it.")
+            found.append(
+                f"step {step.id!r} comes after {name!r}, which is outside of its {seen.kind}; let the {seen.kind} come after it."
+            )
         else:
             found.append(
                 f"step {step.id!r} comes after {name!r}, which is not a step of this saga; add that step or correct the name."
@@ -215,6 +243,7 @@ def _before(step: Step, seen: _Seen, found: list[str]) -> set[str]:
         refs.insert(0, (f"the delay of step {step.id!r}", Binding(ref=step.delay.until)))
     if step.map is not None:
         refs.append((f"the list of map {step.id!r}", Binding(ref=step.map.over)))
+    if step.body:
         with suppress(PayloadError):  # is reported with the step in the map
             before.update(name for name in predecessors(step) if name in seen.beside)
     refs += locks.places(step.locks, f"step {step.id!r}")
@@ -244,8 +273,9 @@ def _refers(binding: Binding, what: str, seen: _Seen, found: list[str]) -> str:
     except PayloadError as error:
         found.append(f"{what} refers to {binding.ref!r}: {error.problem}")
         return ""
-    if reference.root in ("item", "index") and not seen.above:
-        found.append(f"{what} refers to {reference}, which only steps in a map have; refer to the saga's data.")
+    if reference.root not in seen.roots:
+        around = {"item": "a map", "previous": "a repeat"}.get(reference.root, "a map or a repeat")
+        found.append(f"{what} refers to {reference}, which only steps in {around} have; refer to the saga's data.")
     if reference.step is None:
         return ""
     if reference.step not in seen.beside and reference.step not in seen.outside:
@@ -263,27 +293,33 @@ def _conditions(step: Step, seen: _Seen, edges: dict[str, set[str]], found: list
             f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
             "put the condition on the steps around it."
         )
-    asked = [*asked_of(step, in_map=bool(seen.above))]
+    asked = [*asked_of(step, seen.roots)]
     before = reachable(edges, step.id) if asked else frozenset[str]()
-    for what, compiled, _ in asked:
-        try:
-            condition = compiled()
-        except ConditionError as error:
-            found.append(f"{what} does not compile: {error}")
-            continue
-        for name in sorted(condition.steps):
-            if name not in seen.beside and name not in seen.outside:
-                found.append(f"{what} asks for step {name!r}, which is not a step of this saga; correct the name.")
-            elif name not in before and (name in seen.beside or name not in seen.before):
-                found.append(f"{what} asks for step {name!r}, which does not come before it; add it to 'after'.")
-        for _, name, *_ in sorted(path for path in condition.named if path[0] == "steps" and path[2:3] == ("output",)):
-            if name in seen.maps:
-                found.append(f"{what} asks for the output of map {name!r}; ask for its size: steps.{name}.size.")
+    for each in asked:
+        _asks(each, seen, before, found)
 
 
-def _in_any_order(step: Step, schema: Mapping[str, Any], *, in_map: bool) -> Iterator[str]:
+def _asks(asked: Asked, seen: _Seen, before: frozenset[str], found: list[str]) -> None:
+    """Find what is wrong with an expression, before whose step some come."""
+    what = asked.what
+    try:
+        condition = asked.compiled()
+    except ConditionError as error:
+        found.append(f"{what} does not compile: {error}")
+        return
+    for name in sorted(condition.steps):
+        if name not in seen.beside and name not in seen.outside:
+            found.append(f"{what} asks for step {name!r}, which is not a step of this saga; correct the name.")
+        elif name not in before and (name in seen.beside or name not in seen.before):
+            found.append(f"{what} asks for step {name!r}, which does not come before it; add it to 'after'.")
+    for _, name, *_ in sorted(path for path in condition.named if path[0] == "steps" and path[2:3] == ("output",)):
+        if name in seen.maps:
+            found.append(f"{what} asks for the output of map {name!r}; ask for its size: steps.{name}.size.")
+
+
+def _in_any_order(asked: Iterable[Asked], schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a condition makes a list of although it is known to be a map, which has no order."""
-    for what, compiled, _ in asked_of(step, in_map=in_map):
+    for what, compiled, _ in asked:
         try:
             condition = compiled()
         except ConditionError:

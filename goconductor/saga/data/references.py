@@ -1,13 +1,14 @@
 """References: where a step's input comes from, as data.
 
 A reference is a *singular query* of RFC 9535 (§2.3.5.1): names and indexes only, so it denotes one place and costs nothing
-to evaluate. There are two roots, and two more for steps in a map::
+to evaluate. There are two roots, and three more for steps in a map or a repeat::
 
     $.input.sku                         a field of the saga's input
     $.steps.charge.output.items[0].id   a part of an earlier step's output
     $.steps['a-b'].output['x y']        any name can be written in quotes
     $.item.sku                          a field of the item that the step is for
-    $.index                             that item's place in its list, from 0
+    $.index                             that item's place in its list, or the number of the turn, from 0
+    $.previous.cursor                   a field of what the turn before has given; null in the first turn
 
 No wildcards, filters, slices or ``$..``: these denote many places, and belong into a condition or a step.
 
@@ -26,7 +27,7 @@ import msgspec
 from goconductor.errors import PayloadError
 from goconductor.saga.data.values import decode, place
 
-Root = Literal["input", "steps", "item", "index"]
+Root = Literal["input", "steps", "item", "index", "previous"]
 
 _INDEX_MAX = 2**53 - 1
 LENGTH_MAX = 2_000
@@ -80,7 +81,7 @@ class Reference(msgspec.Struct, frozen=True):
             keys.append(_key(shown, match))
             position = match.end()
         match keys:
-            case ["input" | "item" as root, *rest]:
+            case ["input" | "item" | "previous" as root, *rest]:
                 return cls.to(root, None, *rest)
             case ["index"]:
                 return cls.to("index", None)
@@ -90,7 +91,9 @@ class Reference(msgspec.Struct, frozen=True):
                 raise PayloadError(shown, "does not name a step's output; write $.steps.<step>.output, then names and indexes")
             case _:
                 raise PayloadError(
-                    shown, "begins at no root; write $.input… or $.steps.<step>.output…, in a map also $.item… or $.index"
+                    shown,
+                    "begins at no root; write $.input… or $.steps.<step>.output…, in a map also $.item… or $.index, "
+                    "in a repeat $.previous… or $.index",
                 )
 
     @classmethod

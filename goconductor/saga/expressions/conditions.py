@@ -46,6 +46,8 @@ ABOUT_SIGNAL = ROOTS | {"payload"}
 """The names of the data that the ``where`` of a wait may ask about."""
 IN_MAP = ROOTS | {"item", "index"}
 """The names of the data that the condition of a step in a map may ask about."""
+IN_REPEAT = ROOTS | {"index", "previous"}
+"""The same of a step in a repeat."""
 SOURCE_MAX = 4_096
 ITEMS_MAX = 1_000
 NODES_MAX = 20_000

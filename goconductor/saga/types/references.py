@@ -79,7 +79,7 @@ def type_of(binding: Binding, types: Mapping[str | None, Any]) -> Any:
 
 def _root(reference: Reference, types: Mapping[str | None, Any]) -> Any:
     """Return the type of what a reference begins at; Any where that is not known, as it is of an item of a map."""
-    return Any if reference.root in ("item", "index") else types.get(reference.step, Any)
+    return Any if reference.root in ("item", "index", "previous") else types.get(reference.step, Any)
 
 
 def _positions(keys: tuple[str | int, ...], kind: Any) -> tuple[str | int, ...]:

@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Lock, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 
@@ -24,7 +24,7 @@ WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "saga", "savepoint"}
+_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "repeat", "saga", "savepoint"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback", "locks"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -52,7 +52,7 @@ class _Writer:
         self._taken = {"Saga", "Lock", "Retry", "Undo", "optional", *keyword.kwlist, *keyword.softkwlist}
         self._saga = _variable(definition.name, self._taken)
         self._scopes: list[_Scope] = []
-        """The saga, and the maps that are being written, from the outside in."""
+        """The saga, and the maps and repeats that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
         lines = [*self._lines(definition)]
         made = {"Saga", *(name for name in ("Lock", "Retry", "Undo", "optional") if any(f"{name}(" in line for line in lines))}
@@ -81,9 +81,9 @@ class _Writer:
             target = f"{scope.variables[step.id]} = " if step.id in scope.variables else ""
             yield self._step(step, f"{target}{scope.variable}")
             scope.written.add(step.id)
-            if step.map is not None:
-                self._enter(scope.variables[step.id], step.map.do)
-                yield from self._all(step.map.do)
+            if step.body:
+                self._enter(scope.variables[step.id], step.body)
+                yield from self._all(step.body)
                 self._scopes.pop()
 
     def _step(self, step: Step, target: str) -> str:
@@ -106,6 +106,8 @@ class _Writer:
             slots = None if step.map.concurrency is None else repr(step.map.concurrency)
             own = {"id": self._id(step, "map"), "join": join, "concurrency": slots}
             return _call(f"{target}.map", [over], own | self._options(step))
+        if step.repeat is not None:
+            return self._repeat(step, step.repeat, target)
         if step.delay is not None:
             until = None if step.delay.until is None else self._place(step.delay.until, f"the delay of step {step.id!r}")
             first = [] if step.delay.seconds is None else [_number(step.delay.seconds)]
@@ -131,12 +133,22 @@ class _Writer:
         }
         return _call(f"{target}.{method}", [repr(asked)], options | self._options(step))
 
+    def _repeat(self, step: Step, repeat: Repeat, target: str) -> str:
+        own = {
+            "until": repr(repeat.until),
+            "max": repr(repeat.max),
+            "delay": None if repeat.delay_seconds is None else _number(repeat.delay_seconds),
+            "at_max": None if repeat.at_max == "fail" else repr(repeat.at_max),
+            "id": self._id(step, "repeat"),
+        }
+        return _call(f"{target}.repeat", [], own | self._options(step))
+
     def _options(self, step: Step) -> dict[str, str | None]:
         """Return the options of a step, beside those that say of which kind it is."""
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "saga" | "savepoint", _):
+                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "repeat" | "saga" | "savepoint", _):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"
@@ -199,7 +211,7 @@ class _Writer:
 
 
 class _Scope(NamedTuple):
-    """Steps that are written side by side: those of the saga, or of a map.
+    """Steps that are written side by side: those of the saga, of a map, or of a repeat.
 
     Attributes:
         variable: what they are added to.
@@ -215,7 +227,7 @@ class _Scope(NamedTuple):
 
 
 def _named(steps: Iterable[Step], output: Binding | None) -> set[str]:
-    """Return the steps that are named below the place where they are written: also each map, by the steps in it."""
+    """Return the steps that are named below the place where they are written: also each map and repeat, by its steps."""
     found: set[str] = set()
     above: set[str] = set()
     for step in steps:
@@ -223,7 +235,7 @@ def _named(steps: Iterable[Step], output: Binding | None) -> set[str]:
         names |= {Reference.parse(each.ref).step for _, each in inputs_of(step) if each.ref is not None}
         found |= {name for name in names if name is not None} & above
         above.add(step.id)
-        if step.map is not None:
+        if step.body:
             found.add(step.id)
     owner = None if output is None or output.ref is None else Reference.parse(output.ref).step
     return found if owner is None else found | {owner}

@@ -27,6 +27,8 @@ _WANTED: dict[str, tuple[tuple[type, ...], str]] = {
     "allow_fail": ((bool,), "True or False"),
     "fallback": ((object,), "what saga.step(…) has returned for the other step: fallback=invoiced"),
     "join": ((int, str), "'all', 'any', or how many items must succeed"),
+    "delay": ((int, float, str, NoneType), "seconds, or a text such as '30s'"),
+    "at_max": ((str,), "'fail' or 'go_on'"),
     "concurrency": ((int, NoneType), "how many items may be at work at one time"),
     "unknowns_max": ((int, NoneType), "a whole number"),
     "locks": ((Sequence,), "a list of locks: locks=[Lock('account:{input.account_id}')]"),
@@ -59,6 +61,8 @@ def check_options(options: Mapping[str, Any], is_step: Callable[[object], bool],
         raise unfit("undo", undo, _WANTED["undo"][1])
     if isinstance(join := options.get("join"), str) and join not in {"all", "any"}:
         raise unfit("join", join, _WANTED["join"][1])
+    if options.get("at_max", "fail") not in {"fail", "go_on"}:
+        raise unfit("at_max", options["at_max"], _WANTED["at_max"][1])
     if (fallback := options.get("fallback")) is not None and not is_step(fallback):
         raise unfit("fallback", fallback, _WANTED["fallback"][1])
     for parameter in options.get("inputs", {}):

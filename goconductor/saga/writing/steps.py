@@ -128,6 +128,23 @@ class MapOptions(TypedDict, total=False):
     """The step that runs in that case. Its output then stands for this one's."""
 
 
+class RepeatOptions(TypedDict, total=False):
+    """The options of a step that is done turn by turn until a condition holds."""
+
+    id: str | None
+    """The step's id in the saga."""
+    delay: float | str | None
+    """How much time passes between two turns: seconds, or a string such as ``"30s"``. None: the next one begins at once."""
+    at_max: Literal["fail", "go_on"]
+    """What happens where the condition is false after the last turn: the step has failed, or the saga goes on."""
+    locks: Sequence[Lock]
+    """What the saga must hold before the first turn begins."""
+    after: Sequence[Step[Any]]
+    """Steps that must have ended before."""
+    when: str | None
+    """A CEL condition over ``input`` and ``steps``. If it is false, the step is skipped."""
+
+
 class SagaOptions(TypedDict, total=False):
     """The options of a step that starts a saga."""
 

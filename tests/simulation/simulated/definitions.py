@@ -12,10 +12,11 @@ from msgspec.structs import asdict
 
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Savepoint, Undo, every_step
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Repeat, Savepoint, Undo, every_step
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.written import WrittenDefinition, compiled
+from tests.simulation.simulated.repeats import repeats
 from tests.simulation.simulated.services import CODE, PARTICIPANTS
 
 STEPS_MAX = 6
@@ -38,7 +39,7 @@ class Draft:
 
     Attributes:
         steps: the fields of each step, in an order in which each comes after those that it depends on.
-        inside: the same for the steps in each map, by its id.
+        inside: the same for the steps in each map, or repeat, by its id.
         of_maps: what a map says beside its list and its steps, by its id.
         fields: the fields of the definition itself.
     """
@@ -53,7 +54,7 @@ class Draft:
     def new(self, after: list[str], **fields: Any) -> dict[str, Any]:
         """Make a step that runs code of some participant, unless the fields say otherwise."""
         run = f"{self.chance.choice(PARTICIPANTS)}.{self.chance.choice(CODE)}"
-        kind = {} if {"delay", "value", "map", "savepoint"} & fields.keys() else {"run": run}
+        kind = {} if {"delay", "value", "map", "savepoint", "repeat"} & fields.keys() else {"run": run}
         return {"id": f"s{sum(1 for _ in self.every())}", "after": tuple(after), **kind, **fields}
 
     def add(self, after: list[str], **fields: Any) -> dict[str, Any]:
@@ -111,7 +112,12 @@ class Draft:
         return made
 
     def _defined(self, steps: list[dict[str, Any]]) -> tuple[DefinedStep, ...]:
-        return tuple(DefinedStep(**step | {"map": self._map(step)} if "map" in step else step) for step in steps)
+        return tuple(DefinedStep(**step | self._grown(step)) for step in steps)
+
+    def _grown(self, step: dict[str, Any]) -> dict[str, Any]:
+        if "repeat" in step:
+            return {"repeat": Repeat(do=self._defined(self.inside[step["id"]]), **step["repeat"])}
+        return {"map": self._map(step)} if "map" in step else {}
 
     def _map(self, step: dict[str, Any]) -> Map:
         name = step["id"]
@@ -205,7 +211,7 @@ def savepoint(draft: Draft) -> None:
     ways = draft.chance.choice([("b",), ("b", "c")])
     at = draft.add(draft.ends(), savepoint=Savepoint(otherwise=ways, first="a"))["id"]
     for way in draft.chance.choice([("a", "b"), ("a", "c")]):
-        draft.add([at], when=f"steps['{at}'].output == '{way if way in ('a', *ways) else 'b'}'")
+        draft.add([at], when=f"steps['{at}'].output == '{way}'")
 
 
 def condition(draft: Draft) -> None:
@@ -335,6 +341,7 @@ def random_definition(name: str, chance: random.Random) -> Definition:
         if step["id"] in behind:
             for each in (step, *draft.below(step)):
                 each.pop("undo", None)
+    repeats(draft)
     of_maps(draft)
     return draft.definition(name)
 
@@ -346,12 +353,15 @@ def constructs_of(definition: Definition) -> Counter[str]:
     for step in every_step(definition.steps):
         bindings = step.inputs.values()
         has = {
-            "step in a map": step.id not in outside,
+            "step in a map or repeat": step.id not in outside,
             "map": step.map is not None,
             "join of some items": step.map is not None and step.map.join != "all",
             "map that may fail": step.map is not None and step.allow_fail,
             "slots of items": step.map is not None and step.map.concurrency is not None,
             "map in a map": step.map is not None and step.id not in outside,
+            "repeat": step.repeat is not None,
+            "repeat in a map": step.repeat is not None and step.id not in outside,
+            "time between turns": step.repeat is not None and step.repeat.delay_seconds is not None,
             "step in a case or group": "." in step.id,
             "value": step.value is not None,
             "delay": step.delay is not None,

@@ -12,7 +12,7 @@ from typing import Protocol
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.moves.kinds import call, child, delay, growth, savepoint, value, wait
+from goconductor.lifecycle.moves.kinds import call, child, delay, growth, repeat, savepoint, value, wait
 from goconductor.saga.definition import Step
 
 
@@ -37,6 +37,8 @@ def kind_of(step: Step) -> Kind:
         return value
     if step.map is not None:
         return growth
+    if step.repeat is not None:
+        return repeat
     if step.saga is not None:
         return child
     if step.savepoint is not None:

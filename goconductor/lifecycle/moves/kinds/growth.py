@@ -17,7 +17,7 @@ from goconductor.lifecycle.facts.state import Failure, Referable, Side, StepStat
 from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
-from goconductor.lifecycle.grown import body_of, with_items
+from goconductor.lifecycle.grown import body_of
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.saga.growth import STEPS_MAX, needed, outermost
 
@@ -52,12 +52,23 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
         problem = f"its list has {length:,} items, but where its steps wait for signals as these do, at most {most:,} are allowed"
         return Failure(NO_LIST, f"{problem}: give it shorter lists, in several sagas", retryable=False)
     fold.set_action(name, cause, Side(ActionStatus.GROWN, 1), length=length)
-    fold.size += added
-    fold.remaining += added
+    grow(fold, name, range(length))
+    return None
+
+
+def grow(fold: Fold, name: str, places: range) -> None:
+    """Let a step, whose length says so already, have some items, whose first steps may begin then.
+
+    Args:
+        fold: the saga.
+        name: the map, or the repeat.
+        places: of the items, or the turn, that are new.
+    """
+    order = body_of(fold.plan, name).order
+    fold.size += len(places) * len(order)
+    fold.remaining += len(places) * len(order)
     fold.grown.append(name)
     regrown: Mapping[str, int] = fold.fields.get("regrown", fold.state.regrown)  # a rewind may end by the event that begins it
     if (round := regrown.get(outermost(name))) is not None:
-        for each in with_items(fold.plan, fold.steps, [name]):
-            if each != name:
-                fold.steps[each] = StepState(round=round)
-    return None
+        for each in (f"{name}[{place}].{step}" for place in places for step in order):
+            fold.steps[each] = StepState(round=round)

@@ -35,11 +35,13 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
     pivot = next((step.id for step in definition.steps if step.pivot), None)
     behind = frozenset[str]() if pivot is None else reachable(followers(edges), pivot)
     for step in definition.steps:
-        for each in every_step(step.map.do if step.map is not None else ()):
+        for each in every_step(step.body):
             if each.locks:
+                around = "map" if step.map is not None else "repeat"
+                all_of = "items" if step.map is not None else "turns"
                 yield (
-                    f"step {each.id!r} in map {step.id!r} has locks; give them to the map, which asks for those of all items "
-                    "at once."
+                    f"step {each.id!r} in {around} {step.id!r} has locks; give them to the {around}, which asks for those of all "
+                    f"{all_of} at once."
                 )
         if not step.locks:
             continue

@@ -8,7 +8,8 @@ from contextlib import suppress
 from goconductor.errors import ConditionError, nearest
 from goconductor.saga.checking.constructs.waits import asked_of, without_code
 from goconductor.saga.definition import Definition, Savepoint, Step
-from goconductor.saga.expressions.condition_text import compared
+from goconductor.saga.expressions.condition_text import ROOTS, compared
+from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name
 
@@ -30,11 +31,13 @@ def of_savepoint(step: Step, savepoint: Savepoint) -> Iterator[str]:
         yield f"savepoint {step.id!r} has the way {twice!r} twice; each way is tried once: give each a name of its own."
 
 
-def in_map(map: Step) -> Iterator[str]:
-    """Yield the savepoints directly in a map: one item cannot go back alone to take another way."""
-    for step in map.map.do if map.map is not None else ():
+def inside(around: Step) -> Iterator[str]:
+    """Yield the savepoints directly in a map or a repeat: one item, or turn, cannot go back alone to take another way."""
+    kind, parts = ("map", "items") if around.map is not None else ("repeat", "turns")
+    for step in around.body:
         if step.savepoint is not None:
-            yield f"savepoint {step.id!r} stands in map {map.id!r}, whose items cannot go back alone; put it before the map."
+            where = f"stands in {kind} {around.id!r}, whose {parts} cannot go back alone"
+            yield f"savepoint {step.id!r} {where}; put it before the {kind}."
 
 
 def lacking_ways(definition: Definition) -> Iterator[str]:
@@ -44,18 +47,18 @@ def lacking_ways(definition: Definition) -> Iterator[str]:
         yield from _lacking_ways(definition.steps, ways)
 
 
-def _lacking_ways(steps: Iterable[Step], ways: Mapping[str, tuple[str, ...]], *, in_map: bool = False) -> Iterator[str]:
+def _lacking_ways(steps: Iterable[Step], ways: Mapping[str, tuple[str, ...]], roots: frozenset[str] = ROOTS) -> Iterator[str]:
     for step in steps:
-        for what, compiled, _ in asked_of(step, in_map=in_map):
+        for what, compiled, _ in asked_of(step, roots):
             with suppress(ConditionError):  # is reported with the expression
                 for path, way in compared(compiled().source):
                     known = ways.get(path[1], ()) if path[0] == "steps" and path[2:] == ("output",) else ()
                     if known and way not in known:
                         lacks = f"savepoint {path[1]!r}, which it does not have"
                         yield f"{what} asks for way {way!r} of {lacks}; {nearest(way, known)}"
-        if step.map is not None:
-            seen = {name: each for name, each in ways.items() if name not in {inner.id for inner in step.map.do}}
-            yield from _lacking_ways(step.map.do, seen, in_map=True)
+        if step.body:
+            seen = {name: each for name, each in ways.items() if name not in {inner.id for inner in step.body}}
+            yield from _lacking_ways(step.body, seen, roots | (IN_MAP if step.map is not None else IN_REPEAT))
 
 
 def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator[str]:

@@ -68,6 +68,8 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
     steps = _seen_from(step, definition.steps) or {}
     for name, binding in undo.inputs.items():
         path = None if (owner := _owner(binding)) is None else _path_to_null(steps, step.id, owner)
+        if path is None and _is_of_first_turn(binding):
+            path = f"{step.id!r} has run in the first turn → {TURNS_BACK}"
         if path is None and binding.optional:
             path = f"the place is not there → {TURNS_BACK}"
         if path is not None and code.refusal_of(name, None) is not None:
@@ -111,7 +113,7 @@ def _seen_from(step: Step, beside: tuple[Step, ...]) -> dict[str, Step] | None:
     around = {each.id: each for each in beside}
     if any(each is step for each in beside):
         return around
-    inside = (_seen_from(step, each.map.do) for each in beside if each.map is not None)
+    inside = (_seen_from(step, each.body) for each in beside if each.body)
     found = next((seen for seen in inside if seen is not None), None)
     return None if found is None else around | found
 
@@ -138,6 +140,14 @@ def _way_to(step: str, edges: Mapping[str, AbstractSet[str]]) -> list[str]:
     while (before := min((each for each in edges.get(way[0], ()) if each not in way), default=None)) is not None:
         way.insert(0, before)
     return way
+
+
+def _is_of_first_turn(binding: Binding) -> bool:
+    """Return whether a binding refers to what the turn before has given, which is null in the first one."""
+    try:
+        return binding.ref is not None and Reference.parse(binding.ref).root == "previous"
+    except PayloadError:
+        return False
 
 
 def _owner(binding: Binding) -> str | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from goconductor.saga.definition import Definition, Delay, Step, Wait
 from goconductor.saga.expressions.condition_text import ROOTS
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, Expression, compile_condition
+from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, Expression, compile_condition
 from goconductor.saga.expressions.value import ABOUT_INPUTS, compile_value
 from goconductor.saga.ids import is_name
 from goconductor.saga.retry import SECONDS_MAX
@@ -81,9 +81,13 @@ class Asked(NamedTuple):
     of_signal: bool = False
 
 
-def asked_of(step: Step, *, in_map: bool = False) -> Iterator[Asked]:
-    """Yield the expressions of a step."""
-    roots = IN_MAP if in_map else ROOTS
+def asked_of(step: Step, roots: frozenset[str] = ROOTS) -> Iterator[Asked]:
+    """Yield the expressions of a step, but for the one that ends a repeat, which sees its turn.
+
+    Args:
+        step: the step.
+        roots: the names of the data that a step there may ask about.
+    """
     if step.when is not None:
         yield Asked(f"the condition of step {step.id!r}", partial(compile_condition, step.when, roots))
     if step.value is not None:

@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack, cast
 
-import msgspec
-
 from goconductor.errors import check_type, unfit
 from goconductor.saga.checking.known import Known
 from goconductor.saga.data.references import Place, Reference, reference_of
 from goconductor.saga.definition import Map as MapDefinition
+from goconductor.saga.definition import Repeat as RepeatDefinition
 from goconductor.saga.definition import Step as StepDefinition
+from goconductor.saga.definition import with_body
+from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.adding.calls import Calls
 from goconductor.saga.writing.adding.collected import Collected, Frame, Named, Nested
 from goconductor.saga.writing.adding.waits import Waits
 from goconductor.saga.writing.fields import placed
 from goconductor.saga.writing.options import check_options
-from goconductor.saga.writing.steps import MapOptions, Step
+from goconductor.saga.writing.steps import MapOptions, RepeatOptions, Step
 from goconductor.saga.writing.written import Case as CaseDefinition
 from goconductor.saga.writing.written import WrittenStep, below, of_steps
 
 
 class Steps(Calls, Waits):
-    """Steps that are being written, with the calls that add more: those of a saga, or those of a map."""
+    """Steps that are being written, with the calls that add more: those of a saga, of a map, or of a repeat."""
 
     def later(self, id: str, /) -> Step[Any]:
         """Return a step that is added further down, to be named above it: ``fallback=order.later("invoice")``.
@@ -104,39 +105,92 @@ class Steps(Calls, Waits):
         self._steps.append(made)
         return made
 
+    def repeat(self, *, until: str, max: int, **options: Unpack[RepeatOptions]) -> Repeat:
+        """Add steps that are done turn by turn: ``poll = order.repeat(until="steps.ask.output.ready", max=10)``, and then
+        ``poll.step(…)``.
 
-class Map(Steps, Nested, Step[list[Any]]):
-    """Steps that are done for each item of a list. Its output is a list: of each item what its last step gave."""
+        Args:
+            until: a CEL condition that is asked at the end of each turn, over ``steps`` (those of the turn first), ``input``,
+                ``index`` and ``previous``. Where it holds, that turn was the last.
+            max: how many turns there may be.
+            options: what :class:`RepeatOptions` lists; the id is ``"repeat"`` by default.
+
+        Raises:
+            ArgumentError: there is no such option, or something is of a wrong type.
+            ValueError: the delay is no duration.
+        """
+        check_options(options, lambda each: isinstance(each, Step), RepeatOptions.__annotations__)
+        check_type("until", until, str, "a CEL condition as a text, such as 'steps.ask.output.ready'")
+        check_type("max", max, int, "how many turns there may be")
+        delay = options.get("delay")
+        self._changed()
+        made = Repeat(
+            self,
+            StepDefinition(
+                id=options.get("id") or "repeat",
+                repeat=RepeatDefinition(
+                    do=(),
+                    until=until,
+                    max=max,
+                    delay_seconds=None if delay is None else duration(delay),
+                    at_max=options.get("at_max", "fail"),
+                ),
+                **placed(options),
+            ),
+        )
+        self._steps.append(made)
+        return made
+
+
+class Growing(Steps, Nested):
+    """Steps that are done several times in a saga."""
 
     def __init__(self, around: Collected, definition: StepDefinition) -> None:
         Steps.__init__(self)
-        Step.__init__(self, definition.id)
         self._around = around
         self._own = definition
 
     @property
-    def item(self) -> Any:
-        """The place of the item that a step is for."""
-        return Place(Reference.to("item", None))
-
-    @property
     def index(self) -> int:
-        """The place of the item's number in the list, from 0."""
+        """The place of the item's number in the list, or of the turn's number, from 0."""
         return cast("int", Place(Reference.to("index", None)))
 
     def _changed(self) -> None:
         self._around._changed()  # noqa: SLF001
 
     def _filled(self, types: Mapping[str | None, Any]) -> StepDefinition:
-        own = by_position(self._own, types)
-        assert own.map is not None  # noqa: S101  (it was made with one)
         here = {each.id for each in self._steps}
         inside = {name: kind for name, kind in types.items() if name not in here} | self._outputs()
-        return msgspec.structs.replace(own, map=msgspec.structs.replace(own.map, do=self._written(inside)))
+        return with_body(by_position(self._own, types), self._written(inside))
 
     def _unfit(self, known: Known) -> Iterator[str]:
-        assert self._own.map is not None  # noqa: S101  (it was made with one)
-        yield from super()._unfit(known.inside(self._own.map.over, [each.id for each in self._steps], self._outputs()))
+        yield from super()._unfit(known.inside(self._own, [each.id for each in self._steps], self._outputs()))
+
+
+class Map(Growing, Step[list[Any]]):
+    """Steps that are done for each item of a list. Its output is a list: of each item what its last step gave."""
+
+    def __init__(self, around: Collected, definition: StepDefinition) -> None:
+        Growing.__init__(self, around, definition)
+        Step.__init__(self, definition.id)
+
+    @property
+    def item(self) -> Any:
+        """The place of the item that a step is for."""
+        return Place(Reference.to("item", None))
+
+
+class Repeat(Growing, Step[Any]):
+    """Steps that are done turn by turn until a condition holds. Its output is what the last step of the last turn gave."""
+
+    def __init__(self, around: Collected, definition: StepDefinition) -> None:
+        Growing.__init__(self, around, definition)
+        Step.__init__(self, definition.id)
+
+    @property
+    def previous(self) -> Any:
+        """The place of what the turn before has given; null in the first turn."""
+        return Place(Reference.to("previous", None))
 
 
 def _framed(id: str, after: Sequence[Step[Any]], when: str | None) -> tuple[str, dict[str, Any]]:
