@@ -211,7 +211,7 @@ def savepoint(draft: Draft) -> None:
     ways = draft.chance.choice([("b",), ("b", "c")])
     at = draft.add(draft.ends(), savepoint=Savepoint(otherwise=ways, first="a"))["id"]
     for way in draft.chance.choice([("a", "b"), ("a", "c")]):
-        draft.add([at], when=f"steps['{at}'].output == '{way}'")
+        draft.add([at], when=f"steps['{at}'].output == '{way if way in ('a', *ways) else 'b'}'")
 
 
 def condition(draft: Draft) -> None:
