@@ -77,7 +77,10 @@ class StepDetail(Document):
     run: str = Field(description="the code, as participant.step; empty where no participant runs it")
     saga: Annotated[str | None, Field(description="the saga that it starts, by name")] = None
     started: Annotated[UUID | None, Field(description="the saga that it has started last; of a hundred steps at most")] = None
-    undo: Annotated[str | None, Field(description="the code that undoes it, or 'none'; null where its service knows")] = None
+    undo: Annotated[
+        str | None,
+        Field(description="what undoes it: code, a signal, an approval, or 'none'; null where its service knows"),
+    ] = None
     status: StepStatus
     reason: Annotated[str | None, Field(description="why it waits, or why it is what it is")] = None
     waits_for: Annotated[WaitDetail | None, Field(description="while it waits and nobody runs it")] = None

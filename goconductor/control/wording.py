@@ -12,7 +12,7 @@ from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.pending_work import goes_back
 from goconductor.ports.store import Limit, LogEntry, PermitUse
-from goconductor.saga.definition import Step
+from goconductor.saga.definition import Step, Undo, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
@@ -67,7 +67,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.TimerFired(direction=Direction.COMPENSATION) if before is not None and (
             before.step(event.step).compensation.status is CompensationStatus.WAITING
         ):
-            return f"The time in which somebody could report whether {event.step} is compensated was over"
+            said = "say that" if event.step in plan.undo_waits else "report whether"
+            return f"The time in which somebody could {said} {event.step} is compensated was over"
         case e.TimerFired(direction=Direction.COMPENSATION):
             return f"The wait before attempt {event.attempt} to compensate {event.step} was over"
         case e.LocksGranted() | e.DeadlockFound():
@@ -92,10 +93,8 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
             return f"{who} does not know what had happened to {event.step}{_why(event.reason)}"
         case e.DeadlinePassed():
             return "The saga's deadline passed"
-        case e.SignalReceived() if event.approves:
-            return f"{who} approved {event.approves}{_why(event.reason)}"
         case e.SignalReceived():
-            return f"{who} sent the signal {event.name}"
+            return _signal(event, who, plan)
         case e.Released():
             return "The saga whose step had started this one ended, so that what it did stays"
         case e.UndoRequested():
@@ -141,6 +140,13 @@ def _began(restart: Restart | None) -> str:
     return f"restarted saga {restart.saga_id} as this one{version}{given}{_why(restart.asked.reason)}"
 
 
+def _signal(event: e.SignalReceived, who: str, plan: Plan) -> str:
+    if not event.approves:
+        return f"{who} sent the signal {event.name}"
+    undone = event.approves in plan.undo_waits
+    return f"{who} {'confirmed the undo of' if undone else 'approved'} {event.approves}{_why(event.reason)}"
+
+
 def _of_outside(event: e.ActionHandedOut | e.CompensationHandedOut | e.Report, who: str, took: float | None) -> str:
     match event:
         case e.ActionHandedOut():
@@ -169,9 +175,19 @@ def _about_locks(event: e.LocksGranted | e.DeadlockFound) -> str:
 
 def awaited(step: Step) -> str | None:
     """Return what a step waits for from outside: a signal, or an approval; None where it waits for a time."""
-    if step.wait is None:
-        return None
-    return "an approval" if step.wait.event is None else f"the signal {step.wait.event}"
+    return None if step.wait is None else named(step.wait)
+
+
+def named(wait: Wait) -> str:
+    """Return what is waited for from outside: a signal, or an approval."""
+    return "an approval" if wait.event is None else f"the signal {wait.event}"
+
+
+def undone_by(undo: Undo) -> str:
+    """Return what undoes a step: code, a signal or an approval."""
+    if undo.wait is None:
+        return undo.run
+    return f"signal {undo.wait.event}" if undo.wait.approval is None else f"approval: {undo.wait.approval}"
 
 
 def _details(event: e.StepEvent, took: float | None) -> str:

@@ -233,7 +233,8 @@ class Gateway:
         for step, known in Known(schema=definition.input_schema).each(definition.steps):
             if step.run and (action := self._action(step.run)) is not None:
                 problems += unfit_inputs(step, action, known)
-            if isinstance(step.undo, Undo) and (action := self._action(step.undo.run)) is not None:
+            undo = step.undo
+            if isinstance(undo, Undo) and undo.wait is None and (action := self._action(undo.run)) is not None:
                 problems += unfit_undo(definition, step, action, known)
         if problems:
             raise DefinitionError(definition.name, problems)

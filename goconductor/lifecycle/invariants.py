@@ -175,7 +175,7 @@ def _of_compensation(found: list[str], plan: Plan, state: SagaState, name: str, 
         found.append(f"step {name!r} ({plan.roles[name]}, {action}) is being compensated")
     if given_up and compensation not in CLOSED_COMPENSATIONS:
         found.append(f"step {name!r} was given up before it was compensated")
-    if compensation is COMPENSATION_WAITING and not state.undo_handed_out:
+    if compensation is COMPENSATION_WAITING and not state.undo_handed_out and name not in plan.undo_waits:
         found.append(f"the compensation of step {name!r} waits, but it was not handed out")
     backs_off = compensation is COMPENSATION_BACKOFF
     if (step.compensation.due_at is not None) != backs_off and compensation is not COMPENSATION_WAITING:

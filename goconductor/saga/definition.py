@@ -67,15 +67,17 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What undoes a step, in place of the compensation that its service has. Any participant may run it.
+    """What undoes a step, in place of the compensation that its service has. Either ``run`` or ``wait`` is given.
 
     Args:
-        run: the code, as ``participant.step``. It runs under the key of the step's compensation.
+        run: the code, as ``participant.step``, of any participant. It runs under the key of the step's compensation.
         inputs: parameter name → where its value comes from: the saga's input, the step's own output, or that of a step before it.
+        wait: in place of code, the signal that says that the step is undone, or the question that a person answers who undid it.
     """
 
-    run: str
+    run: str = ""
     inputs: dict[str, Binding] = {}
+    wait: Wait | None = None
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -32,6 +32,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
     "wait": lambda step: step.wait is not None,
     "declared_undo": lambda step: step.undo is not None,
+    "undo_wait": lambda step: isinstance(step.undo, Undo) and step.undo.wait is not None,
     "value": lambda step: step.value is not None,
     "value_inputs": lambda step: step.value is not None and bool(step.inputs),
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),

@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
 
 from goconductor.errors import PayloadError
-from goconductor.saga import locks
+from goconductor.saga import locks, undos
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
@@ -64,13 +64,7 @@ class Plan:
         """Participant and code of each step that a participant runs; the others have nothing to undo."""
         self.owners_of: dict[Direction, Mapping[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
         """The same for each side of a step."""
-        self.undoes: Mapping[str, Undo] = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
-        """The declared undo of each step that has one."""
-        if self.undoes:
-            undo_code = code | {step: undo.run for step, undo in self.undoes.items()}
-            undo_owners = {step: split_target(run) for step, run in undo_code.items()}
-            for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
-                self.code[direction], self.owners_of[direction] = undo_code, undo_owners
+        self._note_undoes(definition, code)
         self._note_sent(definition)
         self.conditions: Mapping[str, Condition] = {
             s.id: compile_condition(s.when) for s in definition.steps if s.when is not None
@@ -105,6 +99,17 @@ class Plan:
         """Reads the data of steps in maps and repeats; None where there are none, so that a saga cannot grow."""
         if self.data is not None:
             self._grow(self.data)
+
+    def _note_undoes(self, definition: Definition, code: Mapping[str, str]) -> None:
+        self.undoes: Mapping[str, Undo] = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
+        """The declared undo of each step that has one."""
+        self.undo_waits: Mapping[str, Wait] = undos.waits_of(self.undoes)
+        """What says that a step is undone, of each step whose declared undo nobody runs."""
+        if self.undoes:
+            undo_code = undos.code_of(code, self.undoes)
+            undo_owners = {step: split_target(run) for step, run in undo_code.items()}
+            for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
+                self.code[direction], self.owners_of[direction] = undo_code, undo_owners
 
     def _note_sent(self, definition: Definition) -> None:
         self._note_locks(definition)
@@ -168,8 +173,9 @@ class Plan:
         owners = {template: split_target(run) for template, run in code.items()}
         undoes = {template: step.undo for template, step in steps.items() if isinstance(step.undo, Undo)}
         self.undoes = ByStep(self.undoes, undoes)
-        undo_code = code | {template: undo.run for template, undo in undoes.items()}
-        undo_owners = owners | {template: split_target(undo.run) for template, undo in undoes.items()}
+        self.undo_waits = ByStep(self.undo_waits, undos.waits_of(undoes)) if undos.waits_of(undoes) else self.undo_waits
+        undo_code = undos.code_of(code, undoes)
+        undo_owners = {template: split_target(run) for template, run in undo_code.items()}
         undoing = (Direction.COMPENSATION, Direction.SETTLE_UNDO)
         self.code = {side: ByStep(known, undo_code if side in undoing else code) for side, known in self.code.items()}
         self.owners = ByStep(self.owners, owners)

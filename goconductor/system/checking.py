@@ -50,7 +50,7 @@ def problems(definition: Definition) -> list[str]:
 
 def _undo_of(step: Step) -> Iterator[Step]:
     """Yield what a declared undo runs, as a step: it is checked like one."""
-    if isinstance(step.undo, Undo):
+    if isinstance(step.undo, Undo) and step.undo.wait is None:
         yield Step(id=step.id, run=step.undo.run, inputs=step.undo.inputs)
 
 

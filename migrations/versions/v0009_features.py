@@ -23,6 +23,7 @@ USES = {
     "value_inputs": "step -> 'value' IS NOT NULL AND step -> 'inputs' IS NOT NULL",
     "optional_reference": "jsonb_path_exists(step, '$.inputs.*.optional') OR jsonb_path_exists(step, '$.undo.inputs.*.optional')",
     "declared_undo": "step -> 'undo' IS NOT NULL",
+    "undo_wait": "step #> '{undo,wait}' IS NOT NULL",
     "map": "step -> 'map' IS NOT NULL",
     "join": "step #> '{map,join}' IS NOT NULL",
     "concurrency": "step #> '{map,concurrency}' IS NOT NULL",

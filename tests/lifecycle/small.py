@@ -232,7 +232,23 @@ REPEATED = {
 """Sagas with a repeat."""
 
 CANNOT = Step(id="x", delay=DELAYS["%"])
+ASKED = Undo(wait=Wait(event="go", timeout_seconds=5.0))
+
+
+def asked(*after: str, **fields: Any) -> Step:
+    """A step that is undone by word from outside."""
+    return handed("a", *after, undo=ASKED, compensation_retry=None, **fields)
+
+
 HANDED_OUT = {
+    "undone by word": outside(asked()),
+    "undone by word, after a step": outside(handed("s"), asked("s")),
+    "one that may fail, undone by word": outside(asked(allow_fail=True)),
+    "such a step before another": outside(asked(allow_fail=True), handed("s", "a", undo="none")),
+    "such a step before a wait": outside(asked(allow_fail=True), Step(id="w", wait=GO, after=("a",))),
+    "such a step before what cannot be": outside(asked(allow_fail=True), replace(CANNOT, after=("a",))),
+    "such a step between another and that": outside(handed("s"), asked("s", allow_fail=True), replace(CANNOT, after=("a",))),
+    "one that is handed out, undone by word": outside(handed("e", undo=ASKED, compensation_retry=None)),
     "asked about": outside(handed("h", retry=Retry(attempts_max=2))),
     "until its end": outside(handed("e")),
     "one that may fail": outside(handed("e", allow_fail=True)),

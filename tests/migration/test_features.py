@@ -31,6 +31,7 @@ STEPS = {
     "value of a reference": [Step(id="b", value="inputs.x", inputs={"x": Binding(ref="$.input.x")})],
     "optional": [Step(id="b", run="shop.b", inputs={"x": Binding(ref="$.input.x", optional=True)})],
     "undo": [Step(id="b", run="shop.b", undo=Undo(run="shop.c", inputs={"x": Binding(ref="$.input.x", optional=True)}))],
+    "an undo that waits": [Step(id="b", run="shop.b", undo=Undo(wait=Wait(event="undone")))],
     "nothing to undo": [Step(id="b", run="shop.b", undo="none")],
     "map": [
         Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))

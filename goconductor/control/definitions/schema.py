@@ -55,7 +55,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "value": {"pattern": r"\S", "maxLength": SOURCE_MAX},
         "locks": {"maxItems": LOCKS_MAX},
     },
-    Undo: {"run": {"pattern": rf"^{NAME.pattern}\.{NAME.pattern}$"}},
+    Undo: {"run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"}},
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
     Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}, "concurrency": {"minimum": 1, "maximum": STEPS_MAX}},

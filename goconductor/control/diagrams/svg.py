@@ -13,7 +13,7 @@ from typing import TypeAlias
 from xml.sax.saxutils import escape
 
 from goconductor.control.models import StepStatus
-from goconductor.control.wording import spell
+from goconductor.control.wording import spell, undone_by
 from goconductor.saga.definition import Step, StepRole
 from goconductor.saga.plan import Plan
 
@@ -200,7 +200,7 @@ def remarks(plan: Plan, name: str) -> list[str]:
         *([f"in place of {first}"] if first is not None else []),
         *([f"when {step.when}"] if step.when else []),
         *(["may fail"] if step.allow_fail else []),
-        *([f"undone by {plan.undoes[name].run}"] if name in plan.undoes else []),
+        *([undone_by(plan.undoes[name])] if name in plan.undoes else []),
     ]
 
 

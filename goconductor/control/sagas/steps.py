@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
-from goconductor.control.wording import together
+from goconductor.control.wording import together, undone_by
 from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import SagaState, StepState
 from goconductor.lifecycle.facts.status import DONE_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, CompensationStatus, SagaStatus
@@ -17,7 +17,7 @@ from goconductor.lifecycle.grown import last_steps, lost_around
 from goconductor.lifecycle.pending_work import goes_back, is_backward, wishes_of
 from goconductor.ports.store import Lease, LeaseKey, LockRow
 from goconductor.ports.store.log.queues import is_over
-from goconductor.saga.definition import Undo
+from goconductor.saga.definition import Undo, Wait
 from goconductor.saga.growth import split
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
@@ -71,7 +71,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         run=plan.steps[name].run,
         saga=plan.children[name].name if name in plan.children else None,
         started=around.started.get(name),
-        undo=undo.run if isinstance(undo, Undo) else undo,
+        undo=undone_by(undo) if isinstance(undo, Undo) else undo,
         status=status,
         reason=reason,
         waits_for=_waits_for(plan, name, step),
@@ -241,7 +241,9 @@ def _backward(plan: Plan, state: SagaState, name: str, around: Surroundings, own
         case CompensationStatus.BACKOFF:
             return StepStatus.COMPENSATING, _retry(step, around)
         case CompensationStatus.WAITING:
-            return StepStatus.COMPENSATING, _held_back(state) or _outside(step.compensation.due_at)
+            due_at = step.compensation.due_at
+            asked = _asked(plan.undo_waits[name], due_at) if name in plan.undo_waits else _outside(due_at)
+            return StepStatus.COMPENSATING, _held_back(state) or asked
         case CompensationStatus.SENT:
             missing = _nobody(plan, name, Direction.COMPENSATION, around) or _permit(state, name, Direction.COMPENSATION, around)
             return StepStatus.COMPENSATING, None if owner is not None else missing
@@ -300,7 +302,9 @@ def _retry(step: StepState, around: Surroundings) -> str:
 def _waits_for(plan: Plan, name: str, step: StepState) -> WaitDetail | None:
     if step.compensation.status is CompensationStatus.WAITING:
         due_at, since = step.compensation.due_at, moment(step.compensation.since or 0.0)
-        return WaitDetail(round=step.round, since=since, until=None if due_at is None else moment(due_at))
+        asked = plan.undo_waits[name] if name in plan.undo_waits else Wait()
+        until = None if due_at is None else moment(due_at)
+        return WaitDetail(event=asked.event, approval=asked.approval, round=step.round, since=since, until=until)
     action, wait = step.action, None if step.wishes else plan.steps[name].wait
     if action.status is not ActionStatus.WAITING:
         return None
@@ -333,12 +337,19 @@ def _until(plan: Plan, name: str, step: StepState) -> str:
     if name in plan.owners:
         over = due_at is not None and due_at == step.action.ends_at
         return f"{_OUTSIDE}, at most until {_text(due_at)}" if due_at is not None and over else _outside(due_at)
-    end = "" if due_at is None else f" until {_text(due_at)}"
     if name in plan.untils:
-        return f"waits{end}; then turn {(step.length or 0) + 1:,} begins"
-    if wait is None:
-        return f"waits{end}"
-    return f"waits for signal {wait.event!r}{end}" if wait.approval is None else f"waits for approval{end}: {wait.approval}"
+        return f"waits{_end(due_at)}; then turn {(step.length or 0) + 1:,} begins"
+    return f"waits{_end(due_at)}" if wait is None else _asked(wait, due_at)
+
+
+def _asked(wait: Wait, due_at: float | None) -> str:
+    if wait.approval is None:
+        return f"waits for signal {wait.event!r}{_end(due_at)}"
+    return f"waits for approval{_end(due_at)}: {wait.approval}"
+
+
+def _end(due_at: float | None) -> str:
+    return "" if due_at is None else f" until {_text(due_at)}"
 
 
 _OUTSIDE = "was handed out: waits for a report of its outcome"

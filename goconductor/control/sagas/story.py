@@ -20,7 +20,7 @@ from pydantic import Field
 from goconductor.control.actor import Actor
 from goconductor.control.models import Document, StepStatus, moment
 from goconductor.control.sagas.queries import saga_status
-from goconductor.control.wording import awaited, doer, happened, spell, together
+from goconductor.control.wording import awaited, doer, happened, named, spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.log import UnreadableLogError
 from goconductor.engine.node import Node
@@ -290,6 +290,7 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
     for name in names:
         yield from _grown(plan, before, after, name)
         yield from _lost(before, after, name)
+        yield from _asked(plan, before, after, name)
         if after.step(name).stuck and not (before is not None and before.step(name).stuck):
             yield f"{name} is stuck: an operator must decide"
     yield from _begun(plan, [effect for effect in decided.effects if isinstance(effect, RunAction)])
@@ -301,8 +302,8 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undo.run}'}{again}"
             case Settle():
                 yield _settles(plan, effect)
-            case SetTimer() if isinstance(decided.event, ActionHandedOut | CompensationHandedOut):
-                pass  # what is told of that says when it is asked about
+            case SetTimer() if _is_told(plan, decided.event, effect):
+                pass
             case SetTimer() if effect.step not in plan.sent:
                 seconds = spell(max(0.0, effect.due_at - at))
                 what = awaited(plan.steps[effect.step])
@@ -315,6 +316,20 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
                 yield f"the saga is {effect.status}{left}"
             case RunAction():  # pragma: no branch
                 pass
+
+
+def _is_told(plan: Plan, event: Event, timer: SetTimer) -> bool:
+    """Return whether the rest of the story says what a timer is for."""
+    waits = timer.direction is Direction.COMPENSATION and timer.step in plan.undo_waits
+    return waits or isinstance(event, ActionHandedOut | CompensationHandedOut)
+
+
+def _asked(plan: Plan, before: SagaState | None, after: SagaState, name: str) -> Iterator[str]:
+    """Yield what the undo of a step begins to wait for, where nobody runs it."""
+    side = after.step(name).compensation
+    again = before is None or before.step(name).compensation.attempt != side.attempt
+    if again and side.status is CompensationStatus.WAITING and name in plan.undo_waits:
+        yield f"the undo of {name} waits for {named(plan.undo_waits[name])}"
 
 
 def _begun(plan: Plan, actions: Sequence[RunAction]) -> Iterator[str]:

@@ -241,7 +241,7 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
             continue  # nobody runs it
         action = code[step.id] if seen is known else _action(registry, f"step {step.id!r}", step.run, problems)
         problems += [] if action is None else unfit_inputs(step, action, seen)
-        if isinstance(step.undo, Undo):
+        if isinstance(step.undo, Undo) and step.undo.wait is None:
             undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
             problems += [] if undo is None else unfit_undo(definition, step, undo, seen)
     problems += [*misplaced(definition, kinds), *unfit_reads(definition.steps, Known(kinds))]

@@ -103,15 +103,16 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.QUEUED: _to(S.RUNNING, S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
-        **{s: _to(s) for s in (S.PAUSED, S.COMPENSATING, S.STUCK)},
+        S.COMPENSATING: _LEFT_TO_A_PERSON,
+        **{s: _to(s) for s in (S.PAUSED, S.STUCK)},
     },
     e.SignalReceived: {
         S.QUEUED: _to(S.QUEUED, S.RUNNING, S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
         S.WAITING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED),
-        S.PAUSED: _to(S.PAUSED, S.COMPLETED),
-        S.COMPENSATING: _to(S.COMPENSATING),
-        S.STUCK: _STILL_STUCK,
+        S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
+        S.COMPENSATING: _BACK_TO_THE_END,
+        S.STUCK: _to(S.STUCK, S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
     },
     e.LocksGranted: {
         S.QUEUED: _to(S.QUEUED, S.COMPENSATING),
@@ -262,7 +263,7 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
         A.BACKOFF: frozenset({A.SENT}),
         A.WAITING: frozenset({A.SUCCEEDED, A.PREVENTED, A.STUCK, A.GIVEN_UP, A.SENT, A.UNKNOWN, A.SETTLING, A.GROWN}),
     },
-    e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED})},
+    e.SignalReceived: {A.WAITING: frozenset({A.SUCCEEDED}), **_UNDONE},
     e.ActionSettled: {
         A.SETTLING: frozenset({A.SUCCEEDED, A.PREVENTED, A.SKIPPED, A.GIVEN_UP}),
         **dict.fromkeys((A.FAILED, A.UNKNOWN), frozenset({A.SUCCEEDED, A.PREVENTED})),
@@ -295,10 +296,11 @@ ACTION_MOVES: dict[type[Any], dict[A, frozenset[A]]] = {
 }
 
 COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
-    Advance: {C.NONE: frozenset({C.SENT, C.SETTLING})},
+    Advance: {C.NONE: frozenset({C.SENT, C.SETTLING, C.WAITING})},
     Rewound: dict.fromkeys((C.NONE, C.DONE), frozenset({C.NONE})),
-    **{event: {C.SETTLING: frozenset({C.SENT})} for event in (e.ActionSucceeded, e.OutcomeReported)},
-    e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.NONE})},
+    **{event: {C.SETTLING: frozenset({C.SENT, C.WAITING})} for event in (e.ActionSucceeded, e.OutcomeReported)},
+    e.ActionSettled: {C.SETTLING: frozenset({C.SENT, C.WAITING, C.NONE})},
+    e.SignalReceived: {c: frozenset({C.DONE}) for c in (C.WAITING, C.STUCK)},
     e.CompensationSucceeded: {s: frozenset({C.DONE}) for s in (C.SENT, C.BACKOFF, C.WAITING, C.FENCING, C.FENCING_UNDO, C.STUCK)},
     e.CompensationFailed: {C.SENT: frozenset({C.BACKOFF, C.STUCK})},
     e.CompensationHandedOut: {C.SENT: frozenset({C.WAITING})},
@@ -308,18 +310,22 @@ COMPENSATION_MOVES: dict[type[Any], dict[C, frozenset[C]]] = {
         **dict.fromkeys((C.FENCING, C.FENCING_UNDO, C.STUCK), frozenset({C.DONE})),
     },
     e.OutcomeUnknown: {C.SENT: frozenset({C.SENT, C.BACKOFF, C.STUCK})},
-    e.TimerFired: {c: frozenset({C.SENT}) for c in (C.BACKOFF, C.WAITING)},
+    e.TimerFired: {C.BACKOFF: frozenset({C.SENT}), C.WAITING: frozenset({C.SENT, C.STUCK})},
     e.CompensationSettled: {c: frozenset({C.DONE, C.SKIPPED}) for c in (C.FENCING, C.FENCING_UNDO)},
     e.SettleUnavailable: {
         **dict.fromkeys((C.FENCING, C.FENCING_UNDO), frozenset({C.STUCK, C.SKIPPED})),
-        C.SETTLING: frozenset({C.SENT}),
+        C.SETTLING: frozenset({C.SENT, C.WAITING}),
     },
     e.TerminationRequested: {
-        **dict.fromkeys((C.SENT, C.BACKOFF, C.WAITING, C.STUCK), frozenset({C.FENCING, C.FENCING_UNDO})),
+        **dict.fromkeys((C.SENT, C.BACKOFF), frozenset({C.FENCING, C.FENCING_UNDO})),
+        **dict.fromkeys((C.WAITING, C.STUCK), frozenset({C.FENCING, C.FENCING_UNDO, C.SKIPPED})),
         **{c: frozenset({c}) for c in (C.FENCING, C.FENCING_UNDO)},
         C.SETTLING: frozenset({C.NONE}),
     },
-    e.RetryRequested: {c: frozenset({C.SENT}) for c in (C.STUCK, C.BACKOFF, C.WAITING)},
+    e.RetryRequested: {
+        C.BACKOFF: frozenset({C.SENT}),
+        **dict.fromkeys((C.STUCK, C.WAITING), frozenset({C.SENT, C.WAITING})),
+    },
     e.SkipRequested: {
         **dict.fromkeys((C.STUCK, C.BACKOFF, C.SENT, C.WAITING), frozenset({C.FENCING, C.FENCING_UNDO, C.SKIPPED})),
         **dict.fromkeys((C.FENCING, C.FENCING_UNDO, C.SETTLING), frozenset({C.SKIPPED})),

@@ -38,7 +38,7 @@ from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating
-from goconductor.lifecycle.moves.kinds import kind_of
+from goconductor.lifecycle.moves.kinds import kind_of, undo_wait
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
 from goconductor.lifecycle.moves.returning import joining, rewinding, turning, waiting
 from goconductor.lifecycle.pending_work import pending_work
@@ -47,6 +47,7 @@ from goconductor.saga.plan import Plan
 
 _WAITING = (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING, ActionStatus.SENT, ActionStatus.SETTLING)
 _SETTLED_BACK = (CompensationStatus.FENCING, CompensationStatus.FENCING_UNDO, CompensationStatus.SETTLING)
+_ASKS_AGAIN = (CompensationStatus.STUCK, CompensationStatus.WAITING)
 _WAITING_BACK = (
     *(CompensationStatus.STUCK, CompensationStatus.BACKOFF, CompensationStatus.SENT, CompensationStatus.WAITING),
     *_SETTLED_BACK,
@@ -148,6 +149,8 @@ def retry(fold: Fold, event: RetryRequested) -> None:
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif outside.is_outside(fold, name):
         outside.ask(fold, name, RetryRequested)
+    elif step.compensation.status in _ASKS_AGAIN and name in fold.plan.undo_waits:
+        undo_wait.begin(fold, name, RetryRequested)
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
         COMPENSATIONS.again(fold, event, unknowns=0)
     elif step.compensation.status is CompensationStatus.WAITING:
@@ -162,8 +165,10 @@ def skip(fold: Fold, event: SkipRequested) -> None:
     if not event.reason:
         raise RequestRefusedError(f"skipping step {name!r} leaves its work undone: give a reason")
     if step.compensation.status in _WAITING_BACK:
-        if event.forced:
-            fold.fields["late_effects"] = True
+        asked = name in fold.plan.undo_waits and step.compensation.status not in _SETTLED_BACK
+        if event.forced or asked:
+            if not asked:
+                fold.fields["late_effects"] = True
             fold.set_compensation(name, SkipRequested, step.compensation.to(CompensationStatus.SKIPPED))
             forward.undone(fold, name, SkipRequested)
         elif step.compensation.status in _SETTLED_BACK:

@@ -2,6 +2,9 @@
 
 A signal is accepted in every state but an end. If a step waits for it, and its ``where`` holds, the step takes it and has
 ended; of several the one that began first, of those that began by one event the first in the definition. Otherwise it is kept.
+A signal that says that a step is undone goes to that undo
+(:mod:`goconductor.lifecycle.moves.kinds.undo_wait`).
+
 What was taken stays taken. When a signal and a deadline race, the order of the log decides.
 
 Two limits hold for a saga. What is *kept* is bounded, since each process carries it: what a waiting step takes at once is never
@@ -16,11 +19,11 @@ import msgspec
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.lifecycle.facts.events import SignalDropped, SignalReceived
 from goconductor.lifecycle.facts.signal import Signal
-from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import exists
-from goconductor.lifecycle.moves import beginning
-from goconductor.lifecycle.moves.kinds import wait
+from goconductor.lifecycle.moves import beginning, forward
+from goconductor.lifecycle.moves.kinds import undo_wait, wait
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.lifecycle.moves.returning import joining
 from goconductor.saga.growth import template
@@ -37,15 +40,17 @@ def received(fold: Fold, event: SignalReceived) -> None:
     Raises:
         RequestRefusedError: the definition knows no such signal, the approval is for another round, or a limit is reached.
     """
-    if event.approves:
-        _check_approval(fold, event)
-    elif event.name in fold.plan.approvals:
-        raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
-    if template(event.name) not in fold.plan.signals:
-        raise RequestRefusedError(f"saga {fold.plan.name!r} waits for no signal {event.name[:100]!a}; {_known(fold, event.name)}")
+    undone = undo_wait.taker(fold, event) if fold.plan.undo_waits else None
+    if undone is None:
+        _check(fold, event)
     if fold.state.signals_received >= RECEIVED_MAX:
         raise RequestRefusedError(f"saga {fold.state.saga_id} has had {RECEIVED_MAX:,} signals; it takes no more in its life")
     fold.fields["signals_received"] = fold.state.signals_received + 1
+    if undone is not None:
+        side = fold.step(undone).compensation
+        fold.set_compensation(undone, SignalReceived, side.to(CompensationStatus.DONE))
+        forward.undone(fold, undone, SignalReceived)
+        return
     signal = Signal(event.name, event.id, event.payload, event.by, fold.at, 0, event.approves, event.seen_round, event.reason)
     answers = []
     for name in wait.in_turn(fold, event.name):
@@ -89,6 +94,16 @@ def _keep(fold: Fold, signal: Signal) -> None:
             f"{UNTAKEN_MAX} of {UNTAKEN_BYTES_MAX:,} bytes are kept; send it again when a step waits for it, or drop others first"
         )
     fold.fields["signals"] = (*kept, msgspec.structs.replace(signal, size=size))
+
+
+def _check(fold: Fold, event: SignalReceived) -> None:
+    """Refuse a signal that no step waits for, whatever comes."""
+    if event.approves:
+        _check_approval(fold, event)
+    elif event.name in fold.plan.approvals:
+        raise RequestRefusedError(f"step {event.name!r} waits for an approval, not for a signal: approve it")
+    if template(event.name) not in fold.plan.signals:
+        raise RequestRefusedError(f"saga {fold.plan.name!r} waits for no signal {event.name[:100]!a}; {_known(fold, event.name)}")
 
 
 def _check_approval(fold: Fold, event: SignalReceived) -> None:

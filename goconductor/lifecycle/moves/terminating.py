@@ -83,7 +83,7 @@ def terminate(fold: Fold, event: TerminationRequested) -> None:
                 f"saga {fold.state.saga_id} holds locks for a saga that a step of it has started, which would go on without "
                 "them: terminate that one first"
             )
-        if any(_may_land(step) for name, step in fold.steps.items() if name in fold.plan.sent):
+        if any(_may_land(fold, name) for name in fold.steps if name in fold.plan.sent):
             fold.fields["late_effects"] = True
         fold.reason = f"terminated: {event.reason}"
         _end(fold)
@@ -143,6 +143,8 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
         fold.set_action(name, TerminationRequested, action.to(ActionStatus.PREVENTED))
     elif name not in fold.plan.sent or compensation.status in CLOSED_COMPENSATIONS:
         return
+    elif compensation.status not in _NOT_BEGUN and name in fold.plan.undo_waits:
+        fold.set_compensation(name, TerminationRequested, compensation.to(CompensationStatus.SKIPPED))
     elif compensation.status not in _NOT_BEGUN:
         undone = name in fold.plan.undoes
         status = CompensationStatus.FENCING_UNDO if undone else CompensationStatus.FENCING
@@ -163,10 +165,13 @@ def _lost(side: Side[SideStatus]) -> int:
     return side.unknowns + (side.status in _OUT)
 
 
-def _may_land(step: StepState) -> bool:
+def _may_land(fold: Fold, name: str) -> bool:
     """Return whether an effect of a step may still come, if nobody writes its keys."""
+    step = fold.step(name)
     action, compensation = step.action, step.compensation
     if compensation.status not in _NOT_BEGUN:
+        if name in fold.plan.undo_waits:
+            return False
         return compensation.status not in CLOSED_COMPENSATIONS and (compensation.status in _AT_WORK or compensation.unknowns > 0)
     return (action.status in _AT_WORK and not step.wishes) or (action.status in _UNSURE and action.unknowns > 0)
 

@@ -46,7 +46,7 @@ def unfit_undo(definition: Definition, step: Step, code: Code, known: Known = NO
         code: what runs its undo.
         known: what is known of the data that the step sees.
     """
-    if not isinstance(step.undo, Undo):
+    if not isinstance(step.undo, Undo) or step.undo.wait is not None:
         return []
     found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code, known)
     return found or [*undo.unfit_nulls(definition, step, step.undo, code)]

@@ -55,7 +55,8 @@ class _Writer:
         """The saga, and the maps and repeats that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
         lines = [*self._lines(definition)]
-        made = {"Saga", *(name for name in ("Lock", "Retry", "Undo", "optional") if any(f"{name}(" in line for line in lines))}
+        calls = {"Lock": "Lock(", "Retry": "Retry(", "Undo": "Undo(", "optional": "optional("}
+        made = {"Saga", *(name for name, call in calls.items() if any(call in line or f"={name}." in line for line in lines))}
         imported = ", ".join(sorted(made, key=lambda name: (name.islower(), name)))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
@@ -175,6 +176,10 @@ class _Writer:
         return _bracketed("{", items, "}")
 
     def _undo(self, step: Step, undo: Undo) -> str:
+        if (wait := undo.wait) is not None:
+            limit = {"timeout": None if wait.timeout_seconds is None else _number(wait.timeout_seconds)}
+            made, what = ("Undo.approval", wait.approval) if wait.event is None else ("Undo.signal", wait.event)
+            return _call(made, [repr(what)], limit)
         what = f"the undo of step {step.id!r}"
         items = [f"{name!r}: {self._binding(each, f'input {name!r} of {what}')}" for name, each in undo.inputs.items()]
         return _call("Undo", [repr(undo.run)], {"inputs": _bracketed("{", items, "}") if items else None})

@@ -7,6 +7,7 @@ from goconductor.lifecycle.facts.state import SENT_ONCE, Failure, Side
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.moves.kinds import undo_wait
 
 _COMPENSATION = Side(CompensationStatus.SENT, 1)
 _SETTLING = Side(CompensationStatus.SETTLING)
@@ -33,6 +34,9 @@ def compensate(fold: Fold, name: str, cause: type[object] = Advance, *, settled:
     if name in fold.plan.undoes and not settled and fold.step(name).action.status is not ActionStatus.SUCCEEDED:
         step = fold.set_compensation(name, cause, _SETTLING)
         fold.effects.append(Settle(name, step.round))
+        return
+    if fold.plan.undo_waits and name in fold.plan.undo_waits:
+        undo_wait.begin(fold, name, cause)
         return
     step = fold.set_compensation(name, cause, _COMPENSATION)
     fold.ask(RunCompensation(name, 1, step.round))

@@ -25,6 +25,7 @@ from goconductor.lifecycle.facts.events import CompensationHandedOut, Compensati
 from goconductor.lifecycle.facts.status import CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
+from goconductor.lifecycle.moves.kinds import undo_wait
 from goconductor.lifecycle.moves.retrying import COMPENSATIONS
 from goconductor.saga.ids import Direction
 
@@ -63,7 +64,10 @@ def silent(fold: Fold, event: TimerFired) -> None:
         raise UnexpectedEventError(f"the saga is paused; the compensation of step {event.step!r} is asked about on resume")
     if side.due_at is None or event.at < side.due_at:
         raise UnexpectedEventError(f"the timer is of the wait before attempt {event.attempt}, which was handed out meanwhile")
-    ask(fold, event.step, TimerFired)
+    if fold.plan.undo_waits and event.step in fold.plan.undo_waits:
+        undo_wait.timed_out(fold, event.step, TimerFired)
+    else:
+        ask(fold, event.step, TimerFired)
 
 
 def ask(fold: Fold, name: str, cause: type[StepEvent]) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from goconductor.errors import PayloadError
+from goconductor.saga.checking.constructs.waits import problems_of_wait
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Step, Undo, Wait
 from goconductor.saga.graph import reachable
 from goconductor.saga.ids import split_target
 
@@ -82,10 +83,15 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
 def _of_undo(
     step: Step, undo: Undo, pivot: str | None, edges: Mapping[str, AbstractSet[str]], outside: AbstractSet[str]
 ) -> Iterator[str]:
-    try:
-        split_target(undo.run)
-    except ValueError:
-        yield f"the undo of step {step.id!r} runs {undo.run!r}; name its code as 'participant.step'."
+    if undo.wait is not None:
+        yield from _of_waiting(step, undo, undo.wait)
+    elif not undo.run:
+        yield f"the undo of step {step.id!r} has neither run nor wait; say which code undoes the step, or what is waited for."
+    else:
+        try:
+            split_target(undo.run)
+        except ValueError:
+            yield f"the undo of step {step.id!r} runs {undo.run!r}; name its code as 'participant.step'."
     if step.pivot or (pivot is not None and pivot in reachable(edges, step.id)):
         where = "is the pivot" if step.pivot else f"comes after the pivot {pivot!r}"
         yield f"step {step.id!r} {where}, so its undo can never run; remove it, or make a later step the pivot."
@@ -106,6 +112,18 @@ def _of_undo(
                 f"{' → '.join([*_way_to(step.id, edges), TURNS_BACK])} that step has never run; "
                 f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after'."
             )
+
+
+def _of_waiting(step: Step, undo: Undo, wait: Wait) -> Iterator[str]:
+    """Yield what is wrong with an undo that nobody runs."""
+    what = f"the undo of step {step.id!r}"
+    if given := [name for name in ("run", "inputs") if getattr(undo, name)]:
+        yield f"{what} waits, so nobody runs it, but it has {' and '.join(given)}; leave that out."
+    if wait.where is not None:
+        yield f"{what} waits for a signal that has a where, which it cannot ask: each signal of that name ends it; leave it out."
+    if step.compensation_retry is not None:
+        yield f"{what} waits, and nobody tries it again, but the step has a compensation_retry; leave that out."
+    yield from problems_of_wait(what, wait)
 
 
 def _seen_from(step: Step, beside: tuple[Step, ...]) -> dict[str, Step] | None:

@@ -41,15 +41,25 @@ def of_delay(step: Step, delay: Delay) -> Iterator[str]:
 def of_wait(step: Step, wait: Wait) -> Iterator[str]:
     """Yield what is wrong with a wait; its condition is looked at with the others."""
     yield from without_code(step, "a wait")
+    yield from problems_of_wait(f"step {step.id!r}", wait)
+
+
+def problems_of_wait(what: str, wait: Wait) -> Iterator[str]:
+    """Yield what is wrong with what a step, or its undo, waits for.
+
+    Args:
+        what: which of them, in words.
+        wait: what it waits for.
+    """
     if (wait.event is None) == (wait.approval is None):
-        yield f"the wait of step {step.id!r} must have either event or approval; give one of them."
+        yield f"the wait of {what} must have either event or approval; give one of them."
     if wait.event is not None and not is_name(wait.event):
-        yield f"step {step.id!r} waits for {wait.event!r}; name the event by 1 to 100 letters, digits, '_' or '-'."
+        yield f"{what} waits for {wait.event!r}; name the event by 1 to 100 letters, digits, '_' or '-'."
     if wait.approval is not None and not 0 < len(wait.approval.strip()) <= QUESTION_CHARACTERS_MAX:
-        yield f"the approval of step {step.id!r} has no question; write one, of at most {QUESTION_CHARACTERS_MAX:,} characters."
+        yield f"the approval of {what} has no question; write one, of at most {QUESTION_CHARACTERS_MAX:,} characters."
     if wait.timeout_seconds is not None and not 0 < wait.timeout_seconds <= SECONDS_MAX:
         yield (
-            f"the wait of step {step.id!r} has a timeout of {wait.timeout_seconds:g} seconds; "
+            f"the wait of {what} has a timeout of {wait.timeout_seconds:g} seconds; "
             f"give more than 0, and at most {SECONDS_MAX:.0f}, or leave it out to wait without an end."
         )
 

@@ -161,4 +161,4 @@ def undo_of(undo: Undo | Literal["none"] | None) -> UndoDefinition | Literal["no
     """Return an undo as it stands in the document."""
     if not isinstance(undo, Undo):
         return undo
-    return UndoDefinition(run=undo.target, inputs=bindings_of("the undo's inputs", undo.inputs))
+    return UndoDefinition(run=undo.target, wait=undo.wait, inputs=bindings_of("the undo's inputs", undo.inputs))
