@@ -320,15 +320,14 @@ def _consequences(plan: Plan, before: SagaState | None, decided: Decision, at: f
 
 def _is_told(plan: Plan, event: Event, timer: SetTimer) -> bool:
     """Return whether the rest of the story says what a timer is for."""
-    waits = timer.direction is Direction.COMPENSATION and timer.step in plan.undo_waits
-    return waits or isinstance(event, ActionHandedOut | CompensationHandedOut)
+    asked = timer.direction is Direction.COMPENSATION and timer.step in plan.undo_waits
+    return asked or isinstance(event, ActionHandedOut | CompensationHandedOut)
 
 
 def _asked(plan: Plan, before: SagaState | None, after: SagaState, name: str) -> Iterator[str]:
     """Yield what the undo of a step begins to wait for, where nobody runs it."""
-    side = after.step(name).compensation
-    again = before is None or before.step(name).compensation.attempt != side.attempt
-    if again and side.status is CompensationStatus.WAITING and name in plan.undo_waits:
+    side, earlier = after.step(name).compensation, 0 if before is None else before.step(name).compensation.attempt
+    if earlier != side.attempt and side.status is CompensationStatus.WAITING and name in plan.undo_waits:
         yield f"the undo of {name} waits for {named(plan.undo_waits[name])}"
 
 
