@@ -35,6 +35,7 @@ class Dataflow:
             no builder produces come from outside.
         transients: those data from outside that are kept nowhere: no log, message or database has them.
         timeout: seconds, or a string such as ``"7d"``: a saga of it that is open for longer is undone.
+        priority: of its builders where they wait for room in a process, from -100 to 100; greater ones come first.
 
     Raises:
         ArgumentError: something is of a wrong type.
@@ -50,6 +51,7 @@ class Dataflow:
         given: Sequence[str] | None = None,
         transients: Collection[str] = (),
         timeout: float | str | None = None,
+        priority: int = 0,
     ) -> None:
         check_type("name", name, str, "the dataflow's name, such as 'quote'")
         check_type("target", target, str, "the name of a datum, such as 'offer'")
@@ -68,6 +70,7 @@ class Dataflow:
         self._given = given
         self._transients = tuple(transients)
         self._timeout = timeout
+        self._priority = priority
         self._saga: Saga[None, Any] | None = None
 
     @property
@@ -85,6 +88,7 @@ class Dataflow:
                 *(self.name, self.target, resolved.builders, resolved.outside),
                 transients=self._transients,
                 timeout=self._timeout,
+                priority=self._priority,
             )
             _ = saga.definition  # which is checked here, once
             self._saga = saga

@@ -88,6 +88,7 @@ def written(
     *,
     transients: Collection[str] = (),
     timeout: float | str | None = None,
+    priority: int = 0,
 ) -> Saga[None, Any]:
     """Write a dataflow as a saga.
 
@@ -98,11 +99,12 @@ def written(
         outside: the data from outside.
         transients: those of them that are kept nowhere.
         timeout: the saga's.
+        priority: the saga's.
 
     Raises:
         ValueError: the timeout is no duration.
     """
-    saga: Saga[None, Any] = Saga(name, timeout=timeout)
+    saga: Saga[None, Any] = Saga(name, timeout=timeout, priority=priority)
     for datum in outside:
         saga.wait(datum, id=datum, where=WHERE if datum in transients else None)
     for datum, builder in made.items():

@@ -78,7 +78,7 @@ class Starting:
             reply: whether this process wants the notice of the end at once.
             transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and :meth:`begin`
                 begins it then.
-            priority: of its steps where they wait for room in a process; greater ones come first.
+            priority: of its steps where they wait for room in a process; greater ones come first; 0 takes the definition's.
             identity: compared in place of the input when the key has started a saga before; the input, if left out.
             restart: the saga that had ended in whose place it begins, and who asked for that; not with a transaction.
 
@@ -97,7 +97,15 @@ class Starting:
         if restart is not None:
             start = partial(start, restart=restart)
         words = labels or {}
-        started = await start(plan, input, key=key, labels=words, reply_to=reply_to, identity=identity, priority=priority)
+        started = await start(
+            plan,
+            input,
+            key=key,
+            labels=words,
+            reply_to=reply_to,
+            identity=identity,
+            priority=priority or plan.definition.priority,
+        )
         if transaction is None and self._listeners and not started.existing:
             await notify(self._listeners, "saga_started", started.saga_id, plan.name)
         return started

@@ -22,7 +22,7 @@ from goconductor.saga.plan import Plan
 VALUE_CHARACTERS_MAX = 80
 """Characters of a value that are shown."""
 
-_JUDGED = frozenset({"name", "steps", "output", "timeout_seconds", "input_schema"})
+_JUDGED = frozenset({"name", "steps", "output", "timeout_seconds", "input_schema", "priority"})
 """Fields of a saga of which it is known whether they may differ; any other holds it."""
 
 _BY_OTHER_WORDS = frozenset({"id", "after", "pivot", "inputs"})

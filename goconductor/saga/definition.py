@@ -15,6 +15,9 @@ import msgspec
 from goconductor.saga.data.values import digest
 from goconductor.saga.retry import Retry
 
+PRIORITY_MAX = 100
+"""Greatest priority of a saga, and with a minus before it the least."""
+
 NOTHING: Final = "none"
 """Said of a step in place of an undo: nothing has to be undone."""
 
@@ -244,6 +247,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         timeout_seconds: after this long from its start the saga compensates, unless its pivot was sent.
         input_schema: JSON Schema of the input, checked at the start.
         locks: what the saga must hold before its first step begins.
+        priority: of its steps where they wait for room in a process; greater ones come first. A start may give another one.
     """
 
     name: str
@@ -252,6 +256,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     timeout_seconds: float | None = None
     input_schema: dict[str, Any] | None = None
     locks: tuple[Lock, ...] = ()
+    priority: int = 0
 
     def document(self) -> bytes:
         """Return the definition as JSON."""

@@ -9,8 +9,8 @@ therefore an instance without a feature must not touch a saga that uses it. Thre
   not active before all living instances know its features (:mod:`goconductor.engine.facts.definitions`).
 - Code that cannot read a definition leaves its sagas alone.
 
-A new construct adds its feature to :data:`USES`; what any saga can come to, whatever its definition, to :data:`KNOWN`. A name
-stands in messages and in the store, so it never changes.
+A new construct adds its feature to :data:`USES` or :data:`OF_SAGA`; what any saga can come to, whatever its definition, to
+:data:`KNOWN`. A name stands in messages and in the store, so it never changes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ def undo_inputs(step: Step) -> dict[str, Binding]:
 
 LOCKS = "locks"
 """A feature of steps, and of a saga as a whole."""
+OF_SAGA: dict[str, Callable[[Definition], bool]] = {
+    LOCKS: lambda definition: bool(definition.locks),
+    "default_priority": lambda definition: definition.priority != 0,
+}
+"""Features of definitions that show in no step, by name, each with the question whether a definition uses it."""
 
 USES: dict[str, Callable[[Step], bool]] = {
     "delay": lambda step: step.delay is not None,
@@ -77,7 +82,7 @@ MIGRATION = "migration"
 HELD = "held"
 """A feature of a saga's state: a step of another saga started it, and may have it undone after it is done."""
 
-KNOWN = frozenset({*USES, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, HANDED_OUT_UNDO, MIGRATION})
+KNOWN = frozenset({*USES, *OF_SAGA, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, HANDED_OUT_UNDO, MIGRATION})
 """The features that this code knows."""
 
 
@@ -85,8 +90,8 @@ def features_of(definition: Definition) -> tuple[str, ...]:
     """Return the features that a definition uses, in the order of their names."""
     grows = any(step.map is not None or step.repeat is not None for step in definition.steps)
     steps = [*every_step(definition.steps)] if grows else definition.steps
-    of_saga = {LOCKS} if definition.locks else set()
-    return tuple(sorted(name for name, uses in USES.items() if name in of_saga or any(uses(step) for step in steps)))
+    of_saga = {name for name, uses in OF_SAGA.items() if uses(definition)}
+    return tuple(sorted(of_saga | {name for name, uses in USES.items() if any(uses(step) for step in steps)}))
 
 
 def unknown_to(features: Collection[str], known: Collection[str]) -> list[str]:

@@ -34,6 +34,7 @@ USES = {
     "savepoint": "step -> 'savepoint' IS NOT NULL",
     "held_saga": "step #> '{saga,held}' IS NOT NULL",
     "locks": "step -> 'locks' IS NOT NULL OR document::jsonb -> 'locks' IS NOT NULL",
+    "default_priority": "document::jsonb -> 'priority' IS NOT NULL",
     "dotted_id": "strpos(step ->> 'id', '.') > 0",
     "tolerated_failure": "step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL",
     "total_timeout": "step -> 'total_timeout_seconds' IS NOT NULL",

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from goconductor import RequestInvalidError, Saga
+from goconductor import ArgumentError, DefinitionError, RequestInvalidError, Saga
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas import starting
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.engine.work.places import Capacity, Waiting
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.saga.comparing import compare
+from goconductor.saga.plan import plan as plan_of
+from goconductor.saga.writing.as_python import as_python
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World
 
@@ -84,3 +87,37 @@ async def test_nonsense_is_refused(world: World, priority: Any) -> None:
     plan = await node.definitions.register(order.definition)
     with pytest.raises(RequestInvalidError, match="whole number from -100 to 100"):
         await starting.start(ANYBODY, node, plan, {"id": "o"}, priority=priority)
+
+
+async def test_a_definition_has_a_priority_for_starts_that_give_none(world: World) -> None:
+    order: Saga[Any] = Saga("order", priority=20)
+    order.step("shop.pack")
+    node = await world.node()
+    plan = await node.definitions.register(order.definition)
+    assert plan.features == ("default_priority",)
+    for given, taken in ((0, 20), (7, 7), (-1, -1)):
+        started = await starting.start(ANYBODY, node, plan, None, priority=given)
+        assert (await world.state(started.saga_id)).priority == taken
+
+
+def test_the_priority_of_a_definition_is_written_and_read_in_each_form() -> None:
+    order: Saga[Any] = Saga("order", priority=-5)
+    order.step("shop.pack")
+    made: dict[str, Any] = {}
+    exec(as_python(order.definition), made)
+    assert made["order"].definition.version == order.definition.version
+    assert b'"priority":-5' in order.definition.document()
+    without: Saga[Any] = Saga("order")
+    without.step("shop.pack")
+    assert b"priority" not in without.definition.document()
+    assert compare(plan_of(without.definition), plan_of(order.definition)).stays == ""
+
+
+@pytest.mark.parametrize("priority", [101, -101])
+def test_a_definition_with_too_great_a_priority_is_refused(priority: int) -> None:
+    order: Saga[Any] = Saga("order", priority=priority)
+    order.step("shop.pack")
+    with pytest.raises(DefinitionError, match=f"it has priority {priority}; give one from -100 to 100"):
+        _ = order.definition
+    with pytest.raises(ArgumentError, match="priority"):
+        Saga("order", priority=True)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Repeat, Savepoint, Step, Undo, Wait
-from goconductor.saga.features import USES, features_of
+from goconductor.saga.features import OF_SAGA, USES, features_of
 from goconductor.saga.retry import Retry
 from goconductor.stores.postgres import migrate
 from goconductor.stores.postgres.database import dial
@@ -81,9 +81,11 @@ async def put(hand: dial.Connection, definition: Definition) -> None:
 
 async def test_a_definition_has_its_features_again_after_the_way_back_and_forth(postgres_url: str, hand: dial.Connection) -> None:
     assert {feature for steps in STEPS.values() for feature in features_of(Definition(name="s", steps=tuple(steps)))} == {*USES}
+    whole = Definition(name="all of it", steps=(CODE,), locks=(Lock(key="k"),), priority=1)
+    assert {*features_of(whole)} == {*OF_SAGA}
     for name, steps in STEPS.items():
         await put(hand, Definition(name=name, steps=tuple(steps)))
-    await put(hand, Definition(name="all of it locked", steps=(CODE,), locks=(Lock(key="k"),)))
+    await put(hand, whole)
     look = "SELECT saga, features FROM goconductor.definitions ORDER BY saga"
     before = await hand.fetch(look)
     assert {row["saga"]: row["features"] for row in before}["several"] == ["delay", "retry_on", "tolerated_failure"]

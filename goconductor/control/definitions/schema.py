@@ -19,7 +19,20 @@ from goconductor.saga.checking.constructs.locks import LOCKS_MAX
 from goconductor.saga.checking.constructs.savepoints import WAYS_MAX
 from goconductor.saga.data.keys import TEMPLATE_CHARACTERS_MAX
 from goconductor.saga.data.references import LENGTH_MAX
-from goconductor.saga.definition import Binding, Child, Definition, Delay, Lock, Map, Repeat, Savepoint, Step, Undo, Wait
+from goconductor.saga.definition import (
+    PRIORITY_MAX,
+    Binding,
+    Child,
+    Definition,
+    Delay,
+    Lock,
+    Map,
+    Repeat,
+    Savepoint,
+    Step,
+    Undo,
+    Wait,
+)
 from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX, TURNS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
@@ -42,6 +55,7 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "steps": {"minItems": 1, "maxItems": STEPS_MAX},
         "timeout_seconds": _WHILE,
         "locks": {"maxItems": LOCKS_MAX},
+        "priority": {"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
     },
     Step: {
         "id": _STEP_ID,

@@ -16,12 +16,12 @@ from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.data.defaults import completed
+from goconductor.saga.definition import PRIORITY_MAX
 from goconductor.saga.plan import Plan
 from goconductor.saga.types.completing import normalised
 from goconductor.saga.types.encoding import to_json_value
 
 KEY_CHARACTERS_MAX = 255
-PRIORITY_MAX = 100
 LABELS_MAX = 20
 
 KEY = re.compile(r"[\x20-\x7e]{1,255}")

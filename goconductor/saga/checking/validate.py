@@ -22,7 +22,7 @@ from goconductor.saga.checking.references import asked
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import Binding, Definition, Step, every_step
+from goconductor.saga.definition import PRIORITY_MAX, Binding, Definition, Step, every_step
 from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, MAP_WALKED, compile_condition
 from goconductor.saga.graph import followers, predecessors, reachable
@@ -66,6 +66,8 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             f"with all turns of its repeats it would have {count:,} steps, at most {STEPS_MAX:,} are allowed; "
             "give them a smaller max, or start a saga in each turn."
         )
+    if not -PRIORITY_MAX <= definition.priority <= PRIORITY_MAX:
+        found.append(f"it has priority {definition.priority}; give one from -{PRIORITY_MAX} to {PRIORITY_MAX}.")
     found += durations.of_saga(definition, stored=stored)
     edges = _of_steps(definition, _seen(definition.steps), found, stored=stored)
     if definition.input_schema is not None and not stored:

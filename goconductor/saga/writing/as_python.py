@@ -64,6 +64,7 @@ class _Writer:
         options = {
             "timeout": None if definition.timeout_seconds is None else _number(definition.timeout_seconds),
             "locks": _locks(definition.locks) if definition.locks else None,
+            "priority": repr(definition.priority) if definition.priority else None,
             "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
         }
         yield _call(f"{self._saga} = Saga", [repr(definition.name)], options)

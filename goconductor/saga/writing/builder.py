@@ -51,6 +51,8 @@ class Saga(Steps, Named, Generic[I, O]):
         input_schema: the same as a schema, where there is no type.
         timeout: seconds, or a string such as ``"10m"``: after that the saga compensates, unless its pivot was sent.
         locks: what the saga must hold before its first step begins.
+        priority: of its steps where they wait for room in a process, from -100 to 100; greater ones come first. A start may give
+            another one.
 
     Raises:
         ArgumentError: something is of a wrong type.
@@ -65,6 +67,7 @@ class Saga(Steps, Named, Generic[I, O]):
         input_schema: dict[str, Any] | None = None,
         timeout: float | str | None = None,
         locks: Sequence[Lock] = (),
+        priority: int = 0,
     ) -> None:
         check_type("name", name, str, "the saga's name, such as 'order'")
         check_type("input_schema", input_schema, (dict, NoneType), "a JSON Schema as a dict")
@@ -74,6 +77,10 @@ class Saga(Steps, Named, Generic[I, O]):
         self.input_type = input
         check_type("locks", locks, Sequence, "a list of locks: locks=[Lock('account:{input.account_id}')]")
         check_locks(locks)
+        if isinstance(priority, bool):
+            raise unfit("priority", priority, "a whole number, such as 10")
+        check_type("priority", priority, int, "a whole number, such as 10")
+        self._priority = priority
         self._input_schema = input_schema
         self._locks = tuple(locks)
         self._timeout_seconds = None if timeout is None else duration(timeout)
@@ -115,6 +122,7 @@ class Saga(Steps, Named, Generic[I, O]):
                 output=None if self._output is None else binding_by_position(self._output, types),
                 timeout_seconds=self._timeout_seconds,
                 locks=self._locks,
+                priority=self._priority,
                 input_schema=self._input_schema if self._input_schema is not None else schema_of(self.name, self.input_type),
             )
             found: list[str] = []

@@ -285,8 +285,9 @@ def undos(draft: Draft) -> None:
 
 
 def deadline(draft: Draft) -> None:
-    """The saga has a time limit."""
+    """The saga has a time limit, and a priority, which no chance decides, so that all else stays as it was."""
     draft.fields["timeout_seconds"] = draft.chance.choice([1.0, 6.0, 30.0])
+    draft.fields["priority"] = len(draft.steps) - 3
 
 
 def of_maps(draft: Draft) -> None:

@@ -27,10 +27,10 @@ from goconductor.cli.running import (
 from goconductor.cli.seeking import Sought, found
 from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas import filters, queries, starting
-from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.sagas.story import saga_story
 from goconductor.control.settings.settings import Settings
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.saga.definition import PRIORITY_MAX
 
 commands_of_saga = typer.Typer(name="saga", help="Start sagas, look at them, and step in.", no_args_is_help=True)
 

@@ -14,7 +14,6 @@ from goconductor.control.diagrams.drawing import Form, saga_diagram
 from goconductor.control.doors.limits import HISTORY_MAX, PAGE_MAX, WAIT_SECONDS_MAX
 from goconductor.control.models import History, SagaDetail, SagaPage
 from goconductor.control.sagas import filters, queries, starting
-from goconductor.control.sagas.starting import PRIORITY_MAX
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.status import SagaStatus
@@ -24,6 +23,7 @@ from goconductor.rest.http.ends import end_or_stop
 from goconductor.rest.http.parameters import STRICT, SagaId, below, etag, idempotency_key, in_query
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
+from goconductor.saga.definition import PRIORITY_MAX
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _ENDED: dict[str, Any] = {"model": SagaDetail, "description": "it has ended, with its status"}
