@@ -6,6 +6,7 @@ From both comes what a reference can mean (:meth:`Known.of`). What is not known 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import NoneType
 from typing import Any, NamedTuple
 
 from goconductor.errors import PayloadError
@@ -50,7 +51,9 @@ class Known(NamedTuple):
             return Described(self.schema, self.schema).at(*Reference.parse(placed.ref or "").keys)
         if any(map(is_pydantic_model, parts(self.types.get(reference.step)))):
             return []  # pydantic may write a field in another form than its type's
-        schema = written_as(type_of(placed, self.types))
+        if (kind := type_of(placed, self.types)) in (None, NoneType):
+            return []  # who reports the outcome of a step that was handed out may give an output all the same
+        schema = written_as(kind)
         return [Described(schema, schema)]
 
     def each(self, steps: Iterable[Step]) -> Iterator[tuple[Step, Known]]:
