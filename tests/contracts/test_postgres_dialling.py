@@ -308,6 +308,7 @@ async def test_a_higher_timeline_ends_what_is_on_a_lower_one_in_every_thread() -
     assert heard == [10]
 
 
+@pytest.mark.usefixtures("nobody_looks")
 async def test_one_process_is_never_on_two_primaries(primaries: Primaries, tmp_path: Path) -> None:
     """A new primary is seen by one connection: all others on the old one end at once, and nobody goes back."""
     async with AsyncExitStack() as stack:

@@ -28,7 +28,7 @@ from goconductor.testing.contracts.store.material import begin, eventually, lead
 from goconductor.testing.postgres import PostgresServer
 from tests.servers.fixtures.primaries import Primaries
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("nobody_looks")]
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from goconductor.errors import SagaNotFoundError
 from goconductor.saga.writing.builder import Saga as SagaOf
 from goconductor.stores.postgres import PostgresStore
 from goconductor.testing.contracts.store.material import eventually
-from tests.servers.fixtures.primaries import Streaming
+from tests.servers.fixtures.primaries import Primaries, Streaming
 
 pytestmark = pytest.mark.postgres
 
@@ -101,3 +101,10 @@ async def test_of_what_only_dead_processes_knew_both_timelines_and_the_time_betw
         assert after.replayed_until <= cut_at < after.seen_at
     finally:
         await store.close()
+
+
+async def test_the_doctor_looks_at_the_primary_whichever_host_is_named_first(streaming: Streaming) -> None:
+    both = PostgresStore(Primaries(streaming.standby, streaming.primary).url)
+    assert not (await both.examine(older_than_seconds=60)).read_only
+    alone = PostgresStore(streaming.standby.url())
+    assert (await alone.examine(older_than_seconds=60)).read_only

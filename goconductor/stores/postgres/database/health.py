@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import asyncpg
 
@@ -54,7 +55,11 @@ async def examine(address: Address, *, older_than_seconds: float) -> StoreHealth
         address: the database and our schema.
         older_than_seconds: younger transactions are not listed.
     """
-    connection = await address.dial(timeout_seconds=TIMEOUT_SECONDS, command_timeout_seconds=TIMEOUT_SECONDS, need="any")
+    dial = partial(address.dial, timeout_seconds=TIMEOUT_SECONDS, command_timeout_seconds=TIMEOUT_SECONDS)
+    try:
+        connection = await dial()
+    except address.unavailable:  # where there is no primary, a standby can tell that it is one
+        connection = await dial(need="any")
     try:
         with address.meaning():
             return await _examine(connection, address, older_than_seconds)
