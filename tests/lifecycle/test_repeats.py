@@ -15,11 +15,12 @@ from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import Decision, RunAction, RunCompensation, SetTimer
+from goconductor.lifecycle.facts.lock import Held
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Map, Repeat, Step, Wait, with_body
+from goconductor.saga.definition import Binding, Definition, Lock, Map, Repeat, Step, Wait, with_body
 from goconductor.saga.expressions.conditions import Condition
 from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves
@@ -372,6 +373,14 @@ def test_a_repeat_has_no_room_for_a_turn_where_maps_have_taken_it() -> None:
     body = Step(id="each", map=Map(over="$.input", do=(Step(id="n", value="1"),)))
     saga = Told(poll(body, until="index == 1"), input=[0] * 19_998)
     assert "with turn 2 the saga would have 20,001 steps; at most 20,000 are allowed" in saga.state.reason
+
+
+def test_a_repeat_asks_for_its_locks_once_before_its_first_turn() -> None:
+    saga = Told(msgspec.structs.replace(poll(), locks=(Lock("till"),)), USE)
+    assert (saga.state.status, saga.runs) == ("waiting", [])
+    assert saga.tell(e.LocksGranted(keys={"till": Held(7)})).runs == ["poll[0].ask"]
+    assert saga.done("poll[0].ask", {"ready": False}).runs == ["poll[1].ask"]
+    assert saga.state.locks == {"till": Held(7)}
 
 
 def test_a_saga_is_terminated_between_two_turns() -> None:
