@@ -1,13 +1,14 @@
 """How it goes on at scale: each sub-command prints the figures of one claim; see "At scale" in README.md.
 
     python benchmarks/bench_scale.py backlog [--rows 1000000]    # starts, ends and sweeps beside so many sagas that wait
-    python benchmarks/bench_scale.py shapes                      # up to 10,000 parallel and 1,000 sequential steps
+    python benchmarks/bench_scale.py shapes                      # up to 10,000 parallel steps, items of a map, and 1,000 sequential steps
     python benchmarks/bench_scale.py hot                         # one saga, 50 instances
     python benchmarks/bench_scale.py churn [--seconds 60]        # tables and latencies while sagas come and go; then a pinned snapshot
     python benchmarks/bench_scale.py processes [--seconds 6]     # 1 to 4 participant processes
     python benchmarks/bench_scale.py idle                        # start-up, idle CPU
     python benchmarks/bench_scale.py running [--rows 10000]      # memory of so many running sagas
     python benchmarks/bench_scale.py waiting [--rows 100000]     # memory of so many sagas that wait for a back-off, near and far
+    python benchmarks/bench_scale.py people [--rows 100000]      # memory and CPU of so many sagas that wait for a signal
     python benchmarks/bench_scale.py dead [--rows 100000]        # retention and takeover of so many sagas
 
 Each starts a PostgreSQL of its own, fsync on. Sagas that only stand by are inserted by SQL, as they would be after their first step.
@@ -38,7 +39,7 @@ from goconductor.recovery.retention import Retaining
 from goconductor.recovery.sweep import Sweeper
 from measuring import cpu_seconds
 from scale import DAY_SECONDS, connected, fill, loop, prepared, timed
-from standing import idle, running, waiting
+from standing import idle, people, running, waiting
 
 
 async def backlog(arguments: argparse.Namespace) -> None:
@@ -66,9 +67,14 @@ async def backlog(arguments: argparse.Namespace) -> None:
             )
 
 
-def shape(kind: str, size: int) -> Saga[dict[str, int]]:
-    saga: Saga[dict[str, int]] = Saga(f"{kind}-{size}")
+def shape(kind: str, size: int) -> Saga[dict[str, Any]]:
+    saga: Saga[dict[str, Any]] = Saga(f"{kind}-{size}")
     order = {"order": saga.input["order"]}
+    if kind == "mapped":
+        lines = saga.map(saga.input["lines"], id="lines")
+        lines.step("bench.reserve", inputs=order)
+        saga.step("bench.ship", inputs=order, after=[lines])
+        return saga
     before: list[Any] = []
     steps: list[Any] = []
     for number in range(size):
@@ -81,13 +87,14 @@ def shape(kind: str, size: int) -> Saga[dict[str, int]]:
 
 async def shapes(_arguments: argparse.Namespace) -> None:
     async with prepared() as (settings, url, _), bench.running(settings) as conductor:
-        for kind, sizes in {"sequential": (10, 100, 300, 1000), "parallel": (10, 100, 1000, 3000, 10_000)}.items():
+        wide = (10, 100, 1000, 3000, 10_000)
+        for kind, sizes in {"sequential": (10, 100, 300, 1000), "parallel": wide, "mapped": wide}.items():
             for size in sizes:
-                saga = shape(kind, size)
-                await (await conductor.start(saga, {"order": 0})).result(timeout_seconds=300)
+                saga, lines = shape(kind, size), {"lines": [*range(size)]} if kind == "mapped" else {}
+                await (await conductor.start(saga, {"order": 0} | lines)).result(timeout_seconds=300)
                 _, wal = await counters(url)
                 cpu, began = time.process_time(), time.perf_counter()
-                await (await conductor.start(saga, {"order": 1})).result(timeout_seconds=300)
+                await (await conductor.start(saga, {"order": 1} | lines)).result(timeout_seconds=300)
                 took, cpu = time.perf_counter() - began, time.process_time() - cpu
                 _, after = await counters(url)
                 print(
@@ -274,6 +281,7 @@ COMMANDS = {
     "idle": idle,
     "running": running,
     "waiting": waiting,
+    "people": people,
     "dead": dead,
 }
 

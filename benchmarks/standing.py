@@ -148,3 +148,36 @@ async def waiting(arguments: argparse.Namespace) -> None:
                 f"{arguments.rows:,} sagas wait {delay_seconds:.0f} s for another attempt ({name}): {held:.2f} MiB of Python",
                 flush=True,
             )
+
+
+async def people(arguments: argparse.Namespace) -> None:
+    """Sagas that a process has run as far as a wait for a signal, beside what it keeps of as many that have ended."""
+    participant = Participant("shop", concurrency=AT_ONCE)
+
+    @participant.step
+    async def charge(order: int) -> int:
+        return order
+
+    waits: Saga[dict[str, int]] = Saga("waits")
+    waits.wait("paid", id="paid", after=[waits.step(charge, inputs={"order": waits.input["order"]}, undo="none")])
+    ends: Saga[dict[str, int]] = Saga("ends")
+    ends.step(charge, inputs={"order": ends.input["order"]})
+    async with prepared() as (settings, _, postmaster), participant.running(settings) as conductor:
+        for first in range(0, WARM, AT_ONCE):
+            ended = await started(conductor, ends, AT_ONCE, first)
+            await asyncio.gather(*(handle.result(timeout_seconds=600) for handle in ended))
+        memory, before = Memory(), engine(conductor).counts["events"]
+        for _ in range(0, arguments.rows, AT_ONCE):
+            await started(conductor, waits, AT_ONCE)
+        while engine(conductor).counts["events"] - before < arguments.rows:  # noqa: ASYNC110 - each step's end is one
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(3.0)
+        grown, _ = memory.grown()
+        python, postgres = time.process_time(), cpu_seconds(postmaster)
+        await asyncio.sleep(arguments.seconds)
+        python, postgres = time.process_time() - python, cpu_seconds(postmaster) - postgres
+        print(
+            f"{arguments.rows:,} sagas wait for a signal: {grown:.1f} MiB of the process; {python / arguments.seconds:.2%} of a "
+            f"core, PostgreSQL for it {postgres / arguments.seconds:.2%}",
+            flush=True,
+        )

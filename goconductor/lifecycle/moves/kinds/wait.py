@@ -27,6 +27,7 @@ from goconductor.lifecycle.facts.status import ACTION_WAITING, ActionStatus
 from goconductor.lifecycle.facts.transitions import Advance
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.seen import seen_by_conditions
+from goconductor.saga.growth import split
 from goconductor.saga.ids import Direction
 
 RECEIVED_MAX = 10_000
@@ -66,6 +67,11 @@ def in_turn(fold: Fold, signal: str) -> Iterator[str]:
         fold: the saga.
         signal: the signal's name; of an approval the name of its step.
     """
+    if split(signal) is not None:  # the approval of an item's step: no event has such a name, so nobody else waits for it
+        step = fold.step(signal)
+        if step.action.status is ACTION_WAITING and not step.wishes:
+            yield signal
+        return
     if fold.awaiting is None:
         fold.awaiting = {}
         for name, step in fold.steps.items():
