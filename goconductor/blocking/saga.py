@@ -134,16 +134,22 @@ class BlockingSaga(Generic[O]):
             lambda _: self._handle.approve(step, reason=reason, by=by, round=round, revision=revision, request_id=request_id)
         )
 
-    def pause(self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
+    def pause(
+        self,
+        *,
+        children: bool = False,
+        reason: str = "",
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
+    ) -> SagaDetail:
         """Start nothing new; what runs goes on, and its outcome is recorded.
 
-        Args:
-            reason: why, for its history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
+        With ``children`` the sagas that its steps have started, or start meanwhile, are paused as well, and resumed with it.
         """
-        return self._ask(lambda _: self._handle.pause(reason=reason, by=by, revision=revision, request_id=request_id))
+        return self._ask(
+            lambda _: self._handle.pause(children=children, reason=reason, by=by, revision=revision, request_id=request_id)
+        )
 
     def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
         """Lift a pause."""
@@ -226,11 +232,6 @@ class BlockingSaga(Generic[O]):
             by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
-
-        Raises:
-            DefinitionNotFoundError: there is no such version.
-            InputRefusedError: the input does not fit that version's schema.
-            PayloadError: a value cannot be kept.
         """
         return self._ask(
             lambda _: self._handle.restart_as_new(

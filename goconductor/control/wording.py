@@ -100,8 +100,10 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.UndoRequested():
             return f"The saga whose step had started this one has it undone{_why(event.reason)}"
         case e.PauseRequested():
-            return f"{who} paused the saga{_why(event.reason)}"
-        case e.ResumeRequested():
+            return f"{who} paused the saga{' with its children' if event.children else ''}{_why(event.reason)}"
+        case e.PausedWithParent():
+            return f"The saga was paused with the one whose step has started it{_why(event.reason)}"
+        case e.ResumeRequested() | e.ResumedWithParent():
             return f"{who} resumed the saga"
         case e.AbortRequested():
             return f"{who} asked to abort the saga{_why(event.reason)}"

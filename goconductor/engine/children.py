@@ -53,7 +53,9 @@ from goconductor.lifecycle.facts.events import (
     CompensationSucceeded,
     Event,
     OutputRejected,
+    PausedWithParent,
     Released,
+    ResumedWithParent,
     ResumeRequested,
     SettleUnavailable,
     TerminationRequested,
@@ -61,7 +63,7 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import Failure, SagaState, Side
-from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, PausedWith, SagaStatus
 from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
 from goconductor.saga.data import values
@@ -213,6 +215,11 @@ class Children:
         if plan.starts_sagas and plan.holds and state.phase.ended:
             self._begin(partial(self._release, plan, state), state.saga_id)
 
+    def look_up(self, view: View) -> None:
+        """Resume a saga that was paused with the one whose step has started it, where that one is not paused any more."""
+        if not self._closed and view.state.parent is not None:
+            self._begin(partial(self._look_up, view.state, view.state.parent), view.state.saga_id)
+
     async def close(self) -> None:
         """Give some seconds to what is in flight, and end the rest, which can be done again by anybody."""
         with contextlib.suppress(TimeoutError):
@@ -237,7 +244,7 @@ class Children:
         parent = Parent(state.saga_id, work.step, step.round, step.action.attempt, held=work.step in plan.holds)
         held_back = state.paused and not isinstance(work, Settle)
         found = None
-        if again or not wanted or parent.attempt > 1:
+        if again or not wanted or parent.attempt > 1 or state.paused_with:
             found = await self._found(plan, state, parent)
         if found is None:
             if held_back:
@@ -249,8 +256,23 @@ class Children:
         its_plan, view = await self._reader.look(found)
         if view.state.phase.done:
             await self._tell(its_plan, view, parent)
-        elif not (wanted or held_back):
+        elif held_back:
+            if state.paused_with and not view.state.paused:
+                await self._submit(PausedWithParent(reason=f"step {parent.step!r} of saga {parent.saga_id}"), found)
+        elif wanted and view.state.paused_with is PausedWith.PARENT:
+            await self._submit(ResumedWithParent(), found)
+        elif not wanted:
             await self._have_it_end(view.state, parent, terminates=state.phase is SagaStatus.TERMINATING)
+
+    async def _look_up(self, child: SagaState, parent: Parent) -> None:
+        above: SagaState | None = None
+        with contextlib.suppress(SagaNotFoundError):
+            above = (await self._reader.look(parent.saga_id))[1].state
+        if above is not None and not above.phase.ended and above.paused_with:
+            step = above.step(parent.step)
+            if (step.round, step.action.attempt) == (parent.round, parent.attempt):
+                return
+        await self._submit(ResumedWithParent(), child.saga_id)
 
     async def _found(self, plan: Plan, state: SagaState, parent: Parent) -> UUID | None:
         """Return the child of a step's present attempt, else one of an earlier attempt that has completed."""
@@ -284,6 +306,8 @@ class Children:
         asked: Event = (
             TerminationRequested(reason=f"with {where}", by="goconductor")
             if terminates
+            else ResumedWithParent()
+            if child.paused_with is PausedWith.PARENT and child.phase is SagaStatus.COMPENSATING
             else ResumeRequested(by="goconductor")
             if child.paused and child.phase is SagaStatus.COMPENSATING
             else AbortRequested(reason=f"{where} goes back, or is not wanted any more", by="goconductor")

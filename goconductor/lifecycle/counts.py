@@ -21,6 +21,7 @@ from goconductor.lifecycle.facts.status import (
     OPEN_COMPENSATIONS,
     ActionStatus,
     CompensationStatus,
+    PausedWith,
     SagaStatus,
 )
 from goconductor.lifecycle.pending_work import children_at_work
@@ -121,6 +122,8 @@ class Counts(Asking):
         state = self.state
         works = self.open_actions or self.open_compensations > self.waiting_compensations
         undoes = self.stuck_compensations > 0 and self.phase is not COMPENSATING
+        if self.paused and not self.phase.ended and self.fields.get("paused_with", state.paused_with) is PausedWith.PARENT:
+            return at + state.patience_seconds  # it looks whether the saga that it was paused with still is
         held = self.paused and not children_at_work(self.plan, self.steps)
         if self.phase.ended or held or not (works or self.waiting or self.waiting_compensations or undoes):
             return None

@@ -23,7 +23,9 @@ from goconductor.lifecycle.facts.events import (
     LocksGranted,
     OperatorRequest,
     OutcomeReported,
+    PausedWithParent,
     Released,
+    ResumedWithParent,
     SagaStarted,
     SettleUnavailable,
     SideEvent,
@@ -158,6 +160,10 @@ def _dispatch(fold: Fold, event: Event) -> None:
         locking.apply(fold, event)
     elif isinstance(event, UndoRequested):
         turning.turn_back(fold, event.reason)
+    elif isinstance(event, PausedWithParent):
+        requests.pause(fold, event)
+    elif isinstance(event, ResumedWithParent):
+        requests.resume(fold, event)
     elif isinstance(event, Released):
         child.release(fold)
     elif isinstance(event, TerminateRequested):

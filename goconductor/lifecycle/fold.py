@@ -31,6 +31,7 @@ from goconductor.lifecycle.facts.status import (
     PENDING,
     ActionStatus,
     CompensationStatus,
+    PausedWith,
     status_of,
 )
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, no_move
@@ -305,6 +306,8 @@ class Fold(Counts):
     def finish(self) -> None:
         """Make the state after the event, and set when the sweep must look again."""
         at = self.at
+        if self.state.paused_with and not self.paused:
+            self.fields["paused_with"] = PausedWith.ITSELF
         if self._seen_to is not None:
             self._see_to_locks()
         self.state = _replace(

@@ -26,6 +26,7 @@ from goconductor.lifecycle.facts.status import (
     OPEN_ACTIONS,
     OPEN_COMPENSATIONS,
     ActionStatus,
+    PausedWith,
     SagaStatus,
 )
 from goconductor.lifecycle.fold import Fold
@@ -109,7 +110,9 @@ def _of_saga(found: list[str], state: SagaState, counts: _Counts) -> None:
     if phase is SagaStatus.TERMINATING and not open_work:
         found.append("terminating, but nothing is out")
     moves = not (ended or held or state.paused)
-    may_wait = (moves and (waiting or (stuck and phase in _GOING_FORWARD))) or (state.paused and open_work)
+    may_wait = (moves and (waiting or (stuck and phase in _GOING_FORWARD))) or (
+        state.paused and (open_work or state.paused_with is PausedWith.PARENT)
+    )
     if state.wake_at is None if moves and open_work else not may_wait and state.wake_at is not None:
         found.append(f"{state.status} with {'open' if open_work else 'no'} work, but wake_at is {state.wake_at}")
     if moves and not open_work and not waiting and not stuck:

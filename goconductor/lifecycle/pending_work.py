@@ -59,11 +59,16 @@ def is_of_child(plan: Plan, work: RunAction | RunCompensation | Settle) -> bool:
 _OF_ACTION = (Direction.ACTION, Direction.SETTLE)
 
 
+def work_of_children(plan: Plan, steps: Mapping[str, StepState]) -> Iterator[RunAction | RunCompensation | Settle]:
+    """Return what of the pending work is about sagas that steps have started or will start."""
+    for work in pending_work(steps) if plan.starts_sagas else ():
+        if not isinstance(work, SetTimer) and is_of_child(plan, work):
+            yield work
+
+
 def children_at_work(plan: Plan, steps: Mapping[str, StepState]) -> bool:
     """Return whether the end of a saga that a step has started is awaited."""
-    if not plan.starts_sagas:
-        return False
-    return any(not isinstance(work, SetTimer) and is_of_child(plan, work) for work in pending_work(steps))
+    return any(True for _ in work_of_children(plan, steps))
 
 
 def looked_at(state: SagaState) -> float | None:

@@ -39,6 +39,7 @@ from goconductor.engine.work.granted import random_number
 from goconductor.errors import FencedError, GoConductorError, StoreUnavailableError
 from goconductor.lifecycle.facts.effects import Work
 from goconductor.lifecycle.facts.events import Event, OutcomeUnknown
+from goconductor.lifecycle.facts.status import PausedWith
 from goconductor.ports.portions import portions
 from goconductor.ports.store import Acquire, Acquired, Known, Lease, LeaseKey, Tail
 from goconductor.recovery.burials import DEATH_SECONDS, Burials
@@ -54,6 +55,8 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.recovery")
 
 QUARANTINE_SECONDS = 60.0
+PAUSED_LOOK_SECONDS_MAX = 60.0
+"""Greatest seconds between two looks at the saga that another one was paused with. It resumes that one itself, unless it dies."""
 LOOK_BYTES_MAX = 8 * 1024 * 1024
 """Bytes of logs, as they are stored, that are read in one go. They are compressed, and grow in memory."""
 
@@ -283,6 +286,10 @@ class Sweeper:
             see_to = partial(self._node.children.see_to, plan, view, work, again=True)
             key = key_of(view.state.saga_id, work)
             next_looks.append(self._ever_more_seldom(see_to, key, look, CHILD_LOOK_SECONDS_MAX, at_once=bool(look.dead)))
+        if view.state.paused_with is PausedWith.PARENT:
+            see_to = partial(self._node.children.look_up, view)
+            key = LeaseKey(view.state.saga_id, "", Direction.ACTION)
+            next_looks.append(self._ever_more_seldom(see_to, key, look, PAUSED_LOOK_SECONDS_MAX, at_once=bool(look.dead)))
         if repairs.locks:
             see_to = partial(self._node.locks.see_to, plan, view)
             key = LeaseKey(view.state.saga_id, "", Direction.ACTION)

@@ -85,7 +85,8 @@ def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
     On the way back, also in a rewind, every action that was sent and has no outcome is lost, lease or not: that it never began is
     never inferred.
     What is only to be settled can be asked again without harm, so it is never lost.
-    A paused saga is looked at only for the sagas that its steps have started. Looks at these are ever more seldom, see the sweep.
+    A paused saga is looked at only for the sagas that its steps have started, or the one that it was paused with. Looks at these
+    are ever more seldom, see the sweep.
 
     Args:
         state: the saga's.
@@ -97,9 +98,9 @@ def triage(state: SagaState, look: Look, plan: Plan | None = None) -> Repairs:
     children: list[Work] = []
     if plan is not None:
         children = [work for work in works if not isinstance(work, SetTimer) and is_of_child(plan, work)]
-        if state.paused:
-            return Repairs((), (), (), (), tuple(children), now + CHILD_LOOK_SECONDS_MAX)
         works = [work for work in works if isinstance(work, SetTimer) or not is_of_child(plan, work)]
+    if state.paused and (plan is not None or state.paused_with):
+        return Repairs((), (), (), (), tuple(children), now + CHILD_LOOK_SECONDS_MAX)
     next_looks = [] if all(isinstance(work, SetTimer) for work in works) else [now + state.patience_seconds]
     if children:
         next_looks.append(now + CHILD_LOOK_SECONDS_MAX)

@@ -79,10 +79,15 @@ HANDED_OUT_UNDO = "handed_out_undo"
 MIGRATION = "migration"
 """A feature of a saga's state: it has gone on by another version than the one that it started with. Any saga may come to."""
 
+PAUSE_OF_CHILDREN = "pause_of_children"
+"""A feature of a saga's state: it is paused with its children, or with its parent. Any saga that starts others may come to."""
+
 HELD = "held"
 """A feature of a saga's state: a step of another saga started it, and may have it undone after it is done."""
 
-KNOWN = frozenset({*USES, *OF_SAGA, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, HANDED_OUT_UNDO, MIGRATION})
+KNOWN = frozenset(
+    {*USES, *OF_SAGA, REWIND, REWIND_OF_MAP, TERMINATION, CHILD, HELD, HANDED_OUT, HANDED_OUT_UNDO, MIGRATION, PAUSE_OF_CHILDREN}
+)
 """The features that this code knows."""
 
 

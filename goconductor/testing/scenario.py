@@ -29,6 +29,7 @@ from goconductor.lifecycle.facts.effects import (
     EndSaga,
     RunAction,
     RunCompensation,
+    SeeToChildren,
     SeeToLocks,
     SetTimer,
     Settle,
@@ -322,8 +323,10 @@ class Scenario:
                 return f"wait for {effect.step} ({effect.direction}), {after}"
             case EndSaga():
                 return f"end: {effect.status}"
-            case SeeToLocks():  # pragma: no branch
+            case SeeToLocks():
                 return "see to its locks"
+            case SeeToChildren():  # pragma: no branch
+                return "see to its children"
 
 
 def _worded(verb: str, step: str, attempt: int, round: int) -> str:

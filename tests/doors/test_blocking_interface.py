@@ -127,7 +127,7 @@ class BlockingSaga(Generic[O]):
 def methods(kind: type) -> Iterator[Method]:
     """The public methods of a class and of what it inherits from, overloads included, as they are written."""
     for one in (each for each in kind.__mro__ if each.__module__ == "goconductor" or each.__module__.startswith("goconductor.")):
-        path = inspect.getfile(next(each for each in vars(one).values() if inspect.isfunction(each)))
+        path = inspect.getfile(inspect.unwrap(next(each for each in vars(one).values() if inspect.isfunction(each))))
         (found,) = (
             each
             for each in ast.parse(Path(path).read_text("utf-8")).body

@@ -42,6 +42,7 @@ from goconductor.lifecycle.facts.events import (
     Event,
     OperatorRequest,
     OutcomeDeclared,
+    PauseRequested,
     RestartRequested,
     SagaMigrated,
     SkipRequested,
@@ -51,7 +52,7 @@ from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
 from goconductor.saga.data import values
-from goconductor.saga.features import REWIND, REWIND_OF_MAP
+from goconductor.saga.features import PAUSE_OF_CHILDREN, REWIND, REWIND_OF_MAP
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
@@ -155,7 +156,10 @@ async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautio
     if isinstance(request, RestartAsNew):
         return await _restart_as_new(actor, node, saga_id, request, precautions)
     if isinstance(request, RestartRequested):
-        await _known_to_all(node, await node.plan_of(view.state))
+        plan = await node.plan_of(view.state)
+        await _known_to_all(node, "was restarted", *((REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)))
+    elif isinstance(request, PauseRequested) and request.children:
+        await _known_to_all(node, "was paused with its children", PAUSE_OF_CHILDREN)
     named = getattr(request, "step", "") or getattr(request, "from_step", "")
     if not named:
         return await _request(actor, node, saga_id, request, precautions)
@@ -213,15 +217,14 @@ async def preview_restart(
     )
 
 
-async def _known_to_all(node: Node, plan: Plan) -> None:
-    """Refuse a rewind while there is older code that would have to leave the saga alone.
+async def _known_to_all(node: Node, what: str, *needed: str) -> None:
+    """Refuse what uses features while there is older code that would have to leave the saga alone.
 
     Raises:
         RequestRefusedError: a living instance has such code.
     """
-    needed = (REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)
     if behind := await node.definitions.unready(needed):
-        raise RequestRefusedError(f"{', '.join(behind)} cannot run a saga that was restarted: replace them by newer ones first")
+        raise RequestRefusedError(f"{', '.join(behind)} cannot run a saga that {what}: replace them by newer ones first")
 
 
 async def _request(

@@ -55,9 +55,9 @@ from goconductor.errors import (
     SchemaError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToLocks, SetTimer, Work
+from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToChildren, SeeToLocks, SetTimer, Work
 from goconductor.lifecycle.facts.events import TimerFired
-from goconductor.lifecycle.pending_work import is_of_child, pending_work, waits
+from goconductor.lifecycle.pending_work import is_of_child, pending_work, waits, work_of_children
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict
 from goconductor.redaction import logger_of
@@ -200,15 +200,16 @@ class Appender:
             elsewhere = [work for work in due if (work.step, work.direction) not in here]
             self._outbox.work(plan, view, elsewhere, cause="" if cause is None else str(cause))
         for effect in effects:
-            match effect:
+            match effect:  # any other was due, or is no more
                 case SetTimer():
                     self._on_timer(plan, view, effect)
                 case EndSaga():
                     self._on_end(plan, view)
                 case SeeToLocks():
                     self._on_locks(plan, view)
-                case _:
-                    pass  # it was due, or is no more
+                case SeeToChildren():
+                    for work in work_of_children(plan, state.steps):
+                        self._on_child(plan, view, work)
 
     def hand_on(self, work: Granted) -> None:
         """Ask whoever offers the step to run this, since it cannot be begun here any more; its lease is free by now."""

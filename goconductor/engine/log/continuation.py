@@ -14,7 +14,7 @@ import msgspec
 from goconductor.engine.facts.log import View
 from goconductor.engine.work.granted import Granted, lease_for
 from goconductor.engine.work.places import Place
-from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToLocks, SetTimer, Work
+from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToChildren, SeeToLocks, SetTimer, Work
 from goconductor.lifecycle.pending_work import is_pending
 from goconductor.ports.store import Lease, Take
 from goconductor.saga.plan import Plan
@@ -111,7 +111,7 @@ def still_due(effects: Iterable[Effect], view: View) -> list[Work]:
     state, due = view.state, list[Work]()
     for effect in effects:
         match effect:
-            case SetTimer() | EndSaga() | SeeToLocks():
+            case SetTimer() | EndSaga() | SeeToLocks() | SeeToChildren():
                 pass
             case work if is_pending(state, work.step, work.direction, work.attempt, work.round):
                 due.append(work)

@@ -219,18 +219,20 @@ class ApproveRequest(_message.Message):
     def __init__(self, saga_id: _Optional[str] = ..., step: _Optional[str] = ..., reason: _Optional[str] = ..., round: _Optional[int] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class PauseRequest(_message.Message):
-    __slots__ = ("saga_id", "by", "revision", "request_id", "reason")
+    __slots__ = ("saga_id", "by", "revision", "request_id", "reason", "children")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CHILDREN_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     by: str
     revision: str
     request_id: str
     reason: str
-    def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    children: bool
+    def __init__(self, saga_id: _Optional[str] = ..., by: _Optional[str] = ..., revision: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., children: bool = ...) -> None: ...
 
 class ResumeRequest(_message.Message):
     __slots__ = ("saga_id", "by", "revision", "request_id")

@@ -129,8 +129,13 @@ class Operation(NamedTuple):
 
 
 CATALOGUE = (
-    Operation(Request.PAUSE, e.PauseRequested, "Start nothing new of the saga; what runs goes on, and its outcome is recorded."),
-    Operation(Request.RESUME, e.ResumeRequested, "Lift the pause of the saga."),
+    Operation(
+        Request.PAUSE,
+        e.PauseRequested,
+        "Start nothing new of the saga; what runs goes on, and its outcome is recorded.",
+        (Parameter("children", Kind.FLAG, "pause the sagas that its steps start as well; they are resumed with it"),),
+    ),
+    Operation(Request.RESUME, e.ResumeRequested, "Lift the pause of the saga, and of those that were paused with it."),
     Operation(Request.ABORT, e.AbortRequested, "Compensate what the saga has done. Refused once its pivot is due."),
     Operation(
         Request.RESTART,

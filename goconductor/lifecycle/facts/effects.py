@@ -65,8 +65,12 @@ class SeeToLocks(msgspec.Struct, frozen=True):
     """Ask for what the saga's steps wish, withdraw what they wish no more, and at its end give back what it holds."""
 
 
+class SeeToChildren(msgspec.Struct, frozen=True):
+    """Have the sagas paused that steps have started, as this one was paused with them."""
+
+
 Work: TypeAlias = RunAction | RunCompensation | Settle
-Effect: TypeAlias = Work | SetTimer | EndSaga | SeeToLocks
+Effect: TypeAlias = Work | SetTimer | EndSaga | SeeToLocks | SeeToChildren
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -217,6 +217,16 @@ class UndoRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     reason: str = ""
 
 
+class PausedWithParent(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """The saga whose step has started this one was paused with its children. ``reason`` names the step."""
+
+    reason: str = ""
+
+
+class ResumedWithParent(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
+    """That saga is not paused any more, or has ended, or the step goes another way."""
+
+
 class LocksGranted(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """The saga holds these keys by now, and keeps them to its end."""
 
@@ -233,6 +243,7 @@ class PauseRequested(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """An operator paused the saga: nothing new starts."""
 
     verb: ClassVar[str] = "paused"
+    children: bool = False  # also the sagas that its steps have started, or start while it is paused
     reason: str = ""
     by: str = ""
 
@@ -380,7 +391,7 @@ OperatorRequest: TypeAlias = SagaRequest | StepRequest
 LockEvent: TypeAlias = LocksGranted | DeadlockFound
 """Events that :mod:`goconductor.lifecycle.moves.locking` decides."""
 
-OtherEvent: TypeAlias = SagaStarted | Released | UndoRequested | TerminateRequested
+OtherEvent: TypeAlias = SagaStarted | Released | UndoRequested | PausedWithParent | ResumedWithParent | TerminateRequested
 Event: TypeAlias = OtherEvent | LockEvent | SignalReceived | ForwardEvent | BackwardEvent | SideEvent | OperatorRequest
 
 EVENTS: dict[str, type[Any]] = {event.__name__: event for event in Event.__args__}

@@ -18,10 +18,21 @@ from goconductor.lifecycle.facts.status import (
     OPEN_COMPENSATIONS,
     ActionStatus,
     CompensationStatus,
+    PausedWith,
     SagaStatus,
     status_of,
 )
-from goconductor.saga.features import CHILD, HANDED_OUT, HANDED_OUT_UNDO, HELD, MIGRATION, REWIND, REWIND_OF_MAP, TERMINATION
+from goconductor.saga.features import (
+    CHILD,
+    HANDED_OUT,
+    HANDED_OUT_UNDO,
+    HELD,
+    MIGRATION,
+    PAUSE_OF_CHILDREN,
+    REWIND,
+    REWIND_OF_MAP,
+    TERMINATION,
+)
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
 
@@ -169,6 +180,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     """Why the saga turned back or was terminated."""
     pause_reason: str = ""
+    paused_with: PausedWith = PausedWith.ITSELF
+    """How far a pause reaches; it has no other meaning while the saga is not paused."""
     reply_to: str = ""
     started_at: float = 0.0
     at: float = 0.0
@@ -249,6 +262,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
             found = (*found, HANDED_OUT_UNDO)
         if self.migrated:
             found = (*found, MIGRATION)
+        if self.paused_with is not PausedWith.ITSELF:
+            found = (*found, PAUSE_OF_CHILDREN)
         return (*found, TERMINATION) if self.phase is SagaStatus.TERMINATING else found
 
     @property

@@ -36,6 +36,16 @@ class SagaStatus(enum.StrEnum):
         self.done = self.ended or value == "held"
 
 
+class PausedWith(enum.StrEnum):
+    """How far a pause reaches."""
+
+    ITSELF = ""
+    CHILDREN = "children"
+    """The sagas that its steps have started are paused as well, and resumed with it."""
+    PARENT = "parent"
+    """It was paused with the saga whose step has started it, and so are its own children."""
+
+
 ENDED = frozenset(status for status in SagaStatus if status.ended)
 
 

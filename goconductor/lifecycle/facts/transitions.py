@@ -180,7 +180,9 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.STUCK: _STILL_STUCK,
     },
     e.PauseRequested: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
+    e.PausedWithParent: dict.fromkeys((S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK), _STILL_PAUSED),
     e.ResumeRequested: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED)},
+    e.ResumedWithParent: {S.PAUSED: _to(S.QUEUED, S.RUNNING, S.WAITING, S.COMPENSATING, S.STUCK, S.COMPLETED, S.COMPENSATED)},
     e.AbortRequested: {
         S.QUEUED: _to(S.COMPENSATING),
         S.RUNNING: _to(S.RUNNING, S.COMPENSATING, S.COMPENSATED),

@@ -17,15 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, assert_never
 
-from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.effects import EndSaga, RunAction, Settle, SettleUndo
+from goconductor.errors import RequestRefusedError, UnexpectedEventError
+from goconductor.lifecycle.facts.effects import EndSaga, RunAction, SeeToChildren, Settle, SettleUndo
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
     OperatorRequest,
     OutcomeDeclared,
+    PausedWithParent,
     PauseRequested,
     RestartRequested,
+    ResumedWithParent,
     ResumeRequested,
     RetryRequested,
     SagaMigrated,
@@ -34,7 +36,7 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.state import Failure, StepState
-from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, PausedWith
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating
@@ -88,14 +90,33 @@ def apply(fold: Fold, event: OperatorRequest) -> None:
             assert_never(event)
 
 
-def pause(fold: Fold, event: PauseRequested) -> None:
-    """Let nothing new start. What runs goes on, and its outcome is recorded."""
+def pause(fold: Fold, event: PauseRequested | PausedWithParent) -> None:
+    """Let nothing new start. What runs goes on, and its outcome is recorded. Children go on, unless they are meant as well."""
     fold.paused = True
     fold.fields["pause_reason"] = event.reason
+    if isinstance(event, PausedWithParent):
+        fold.fields["paused_with"] = PausedWith.PARENT
+    elif event.children and fold.plan.starts_sagas:
+        fold.fields["paused_with"] = PausedWith.CHILDREN
+    if fold.plan.starts_sagas and fold.fields.get("paused_with"):
+        fold.effects.append(SeeToChildren())
 
 
-def resume(fold: Fold, _event: ResumeRequested) -> None:
-    """Lift the pause, and ask for all work that is pending by now."""
+def resume(fold: Fold, event: ResumeRequested | ResumedWithParent) -> None:
+    """Lift the pause, and ask for all work that is pending by now.
+
+    Raises:
+        RequestRefusedError: the saga was paused with the one whose step has started it.
+        UnexpectedEventError: it was not, and that one is to resume it.
+    """
+    with_parent = fold.state.paused_with is PausedWith.PARENT
+    if isinstance(event, ResumedWithParent) and not with_parent:
+        raise UnexpectedEventError(f"saga {fold.state.saga_id} was not paused with the saga whose step has started it")
+    if isinstance(event, ResumeRequested) and with_parent and (parent := fold.state.parent) is not None:
+        raise RequestRefusedError(
+            f"saga {fold.state.saga_id} is paused with saga {parent.saga_id}, whose step {parent.step!r} has started it: resume "
+            "that one"
+        )
     fold.paused = False
     fold.fields["pause_reason"] = ""
     if fold.backward or fold.rewound:

@@ -86,6 +86,7 @@ class Operators:
         values: dict[Request, dict[str, Any]] = {
             Request.SKIP: {"forced": forced},
             Request.TERMINATE: {"forced": forced},
+            Request.PAUSE: {"children": forced},
             Request.RESTART_AS_NEW: {"despite_effects": True},
             Request.DECLARE: {"happened": self._chance.random() < 0.5},
             Request.RESTART: {"from_step": self._chance.choice(["", *state.steps]), "inputs": None},

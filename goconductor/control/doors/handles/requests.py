@@ -36,17 +36,19 @@ class SagaRequests:
 
     @checked
     async def pause(
-        self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None
+        self,
+        *,
+        children: bool = False,
+        reason: str = "",
+        by: str = "",
+        revision: str | None = None,
+        request_id: str | None = None,
     ) -> SagaDetail:
         """Start nothing new; what runs goes on, and its outcome is recorded.
 
-        Args:
-            reason: why, for its history.
-            by: the name of the actor.
-            revision: as every request has it.
-            request_id: as every request has it.
+        With ``children`` the sagas that its steps have started, or start meanwhile, are paused as well, and resumed with it.
         """
-        return await self._ask(PauseRequested(reason=reason), Actor(by), Precautions.of(revision, request_id))
+        return await self._ask(PauseRequested(children=children, reason=reason), Actor(by), Precautions.of(revision, request_id))
 
     @checked
     async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
@@ -133,11 +135,6 @@ class SagaRequests:
             by: the name of the actor.
             revision: as every request has it.
             request_id: as every request has it.
-
-        Raises:
-            DefinitionNotFoundError: there is no such version.
-            InputRefusedError: the input does not fit that version's schema.
-            PayloadError: a value cannot be kept.
         """
         given = None if inputs is None else dict(inputs)
         asked = RestartAsNew(reason=reason, inputs=given, version=version, despite_effects=despite_effects)
