@@ -4,6 +4,9 @@ Both wheels are of the present sources, each unpacked into a folder of its own, 
 interpreter. A round measures the pure one twice and the compiled one once, in an order that rotates. The two runs of the pure one
 show what the machine does by itself: their ratio, "A/A", is shown first.
 
+What is compiled is a small part of what a saga costs. So it is measured by itself as well: the decisions of a saga of three steps,
+the best of many runs, which hardly depends on what else the machine does.
+
     python benchmarks/bench_compiled.py --pure WHEEL --compiled WHEEL [--rounds 5] [--seconds 4] [--concurrency 64]
 """
 
@@ -16,13 +19,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 HERE = Path(__file__).resolve().parent
-FIGURES = ("python_cpu_per_1000", "sagas_per_second")
+FIGURES = ("decisions_us", "python_cpu_per_1000", "sagas_per_second")
+DECISIONS_OF = 1_000
+"""Sagas in a run of decisions."""
 
 
 class Round(NamedTuple):
@@ -35,6 +42,9 @@ class Round(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if sys.argv[1:] == ["--decisions"]:
+        print(decisions_us())
+        return
     parser.add_argument("--pure", type=Path, required=True, help="the wheel of pure Python")
     parser.add_argument("--compiled", type=Path, required=True, help="the compiled wheel")
     parser.add_argument("--rounds", type=int, default=5, help="how often all three are measured; more of them lower A/A's noise")
@@ -73,7 +83,28 @@ def measured(home: Path, seconds: float, concurrency: int) -> dict[str, float]:
     """The figures of one run of the build in a folder."""
     command = [str(HERE / "bench_sagas.py"), "--json", f"--seconds={seconds}", f"--concurrency={concurrency}"]
     figures: dict[str, float] = json.loads(_run(home, command).splitlines()[-1])
-    return figures
+    return {**figures, "decisions_us": float(_run(home, [__file__, "--decisions"]))}
+
+
+def decisions_us() -> float:
+    """CPU time of all decisions of a saga, in microseconds, of the build that is imported."""
+    from goconductor.lifecycle.decide import begin, decide  # noqa: PLC0415  (of the build that is measured, in its process)
+    from goconductor.lifecycle.facts.events import ActionSucceeded, SagaStarted  # noqa: PLC0415
+    from goconductor.saga.definition import Definition, Step  # noqa: PLC0415
+    from goconductor.saga.plan import plan  # noqa: PLC0415
+
+    names = ("reserve", "charge", "ship")
+    steps = tuple(Step(id=name, run=f"bench.{name}", after=names[:place][-1:]) for place, name in enumerate(names))
+    compiled, saga_id = plan(Definition(name="three-steps", steps=steps)), UUID(int=1)
+    best = float("inf")
+    for _ in range(20):
+        began = time.process_time()
+        for _ in range(DECISIONS_OF):
+            state = begin(compiled, saga_id, SagaStarted(input=None, at=1.0)).state
+            for name in names:
+                state = decide(compiled, state, ActionSucceeded(name, 1, at=2.0)).state
+        best = min(best, time.process_time() - began)
+    return best / DECISIONS_OF * 1e6
 
 
 def report(rounds: Sequence[Round]) -> list[str]:
