@@ -4,8 +4,8 @@ Both wheels are of the present sources, each unpacked into a folder of its own, 
 interpreter. A round measures the pure one twice and the compiled one once, in an order that rotates. The two runs of the pure one
 show what the machine does by itself: their ratio, "A/A", is shown first.
 
-What is compiled is a small part of what a saga costs. So it is measured by itself as well: the decisions of a saga of three steps,
-the best of many runs, which hardly depends on what else the machine does.
+What is compiled is a small part of what a saga costs. So it is measured by itself as well: the decisions of a saga of three
+steps, the best of many runs, which hardly depends on what else the machine does.
 
     python benchmarks/bench_compiled.py --pure WHEEL --compiled WHEEL [--rounds 5] [--seconds 4] [--concurrency 64]
 """
