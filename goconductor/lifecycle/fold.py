@@ -7,7 +7,6 @@ come, the next timer. It never looks at all steps for one event.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from heapq import heapify
 from typing import Any
@@ -127,7 +126,13 @@ class Fold(Counts):
 
         What was counted is copied and not counted anew, which is most of what a fold costs of a saga with thousands of steps.
         """
-        other = copy.copy(self)
+        other = Fold(self.plan, _replace(self.state, steps={}), self.log)  # copy.copy cannot make one that is compiled
+        other.state, other.size, other.status, other._seen_to = self.state, self.size, self.status, self._seen_to
+        other.phase, other.paused, other.remaining, other.rewound = self.phase, self.paused, self.remaining, self.rewound
+        other.reason, other.input, other.at, other.locks = self.reason, self.input, self.at, self.locks
+        other.open_actions, other.open_compensations, other.done = self.open_actions, self.open_compensations, self.done
+        other.waiting, other.waiting_compensations = self.waiting, self.waiting_compensations
+        other.stuck, other.stuck_compensations = self.stuck, self.stuck_compensations
         other.steps = dict(self.steps)
         other.locking = self.locking.copy()
         other.unkept = None if self.unkept is None else dict(self.unkept)
@@ -136,8 +141,8 @@ class Fold(Counts):
         other.effects, other.fields, other.touched = [], {}, set()
         other.unclosed = None  # it is looked at anew, as each fold does that goes back
         other.awaiting = None if self.awaiting is None else {name: [*turns] for name, turns in self.awaiting.items()}
-        other._awaited = dict(self._awaited)  # noqa: SLF001  (our own)
-        other._timers = [*self._timers]  # noqa: SLF001
+        other._awaited = dict(self._awaited)
+        other._timers = [*self._timers]
         return other
 
     @property

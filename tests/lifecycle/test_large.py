@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -13,6 +14,7 @@ from goconductor.lifecycle.decide import apply, decide, first
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import Failure
+from goconductor.lifecycle.fold import Fold
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Definition, Map, Step, Wait
 from goconductor.saga.plan import Plan, plan
@@ -93,6 +95,16 @@ def lost(place: int) -> Event:
     return e.ActionFailed(f"lines[{place}].pay", failure=Failure("Refused", "no", retryable=False), proven=True, at=3.0)
 
 
+def _is_kept(name: str) -> bool:
+    of = inspect.getattr_static(Fold, name)
+    return inspect.ismemberdescriptor(of) or inspect.isgetsetdescriptor(of)
+
+
+_FIELDS = sorted(
+    name for name in {name for kind in Fold.__mro__ for name in vars(kind)} if not name.startswith("__") and _is_kept(name)
+)
+
+
 @pytest.mark.parametrize(
     "happens",
     [
@@ -116,6 +128,7 @@ def test_what_a_branch_of_a_fold_takes_concerns_the_fold_no_more_than_a_decision
         fold.effects.clear()
     before = msgspec.structs.replace(fold.state, steps=dict(fold.steps))
     branch, again = fold.branch(), fold.branch()
+    assert [name for name in _FIELDS if getattr(branch, name) != getattr(fold, name)] == []
     apply(branch, happens)
     assert (fold.state, fold.effects) == (before, [])
     apply(again, happens)
