@@ -249,3 +249,33 @@ def test_the_end_of_an_item_costs_no_look_at_the_others() -> None:
 
     few, many = one_ends(100), one_ends(1_600)
     assert many < 2 * few
+
+
+def test_an_item_of_which_a_part_was_undone_on_the_way_forward_has_no_slot_on_the_way_back() -> None:
+    """Else a decision would begin with that item, and a replay, which looks once, with the last one."""
+    inner = Step(id="in", map=Map(over="$.item", do=(Step(id="x", run="service.x"),), join="any"))
+    outer = Step(id="out", map=Map(over="$.input", do=(Step(id="a", run="service.a"), inner), concurrency=1))
+    definition = Definition(name="order", steps=(outer, Step(id="late", run="service.late", after=("out",))))
+    check(definition)
+    compiled = plan(definition)
+    made = begin(compiled, ID, e.SagaStarted(input=[[1, 2], [3]]))
+    log: list[Event] = [made.event]
+
+    def tell(event: Event) -> list[str]:
+        nonlocal made
+        made = decide(compiled, made.state, event)
+        log.append(made.event)
+        assert replay(compiled, ID, log) == made.state
+        return [each.step for each in made.effects if isinstance(each, RunCompensation)]
+
+    tell(e.ActionSucceeded("out[0].a"))
+    assert tell(e.ActionFailed("out[0].in[1].x", failure=NO)) == ["out[0].in[1].x"]
+    tell(e.CompensationSucceeded("out[0].in[1].x"))
+    for name in ("out[0].in[0].x", "out[1].a", "out[1].in[0].x"):
+        tell(e.ActionSucceeded(name))
+    undone, now = list[str](), tell(e.ActionFailed("late", failure=NO))
+    while now:
+        undone += now
+        now = [each for name in now for each in tell(e.CompensationSucceeded(name))]
+    assert [name[:6] for name in undone] == ["late", "out[1]", "out[1]", "out[0]", "out[0]"]
+    assert made.state.status == "compensated"

@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
 from goconductor.lifecycle.facts.state import NOT_STARTED
-from goconductor.lifecycle.facts.status import DONE_ACTIONS, NO_COMPENSATION, PENDING
+from goconductor.lifecycle.facts.status import DONE_ACTIONS, NO_COMPENSATION, PENDING, ActionStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.grown import Unclosed, body_of, first_steps, in_item
 from goconductor.lifecycle.moves.kinds import call
@@ -229,8 +229,11 @@ def _levels(fold: Fold, still: Unclosed, name: str) -> list[Name]:
 
 
 def _is_begun(fold: Fold, item: Name) -> bool:
-    names = in_item(fold.plan, fold.steps, item.map, item.place)
-    return any(fold.step(name).compensation.status is not NO_COMPENSATION for name in names)
+    """Return whether an item is being undone. What of it was given up had been undone before, while the saga went forward."""
+    steps = (fold.step(name) for name in in_item(fold.plan, fold.steps, item.map, item.place))
+    return any(
+        step.compensation.status is not NO_COMPENSATION and step.action.status is not ActionStatus.GIVEN_UP for step in steps
+    )
 
 
 def _is_closed(fold: Fold, still: Unclosed, item: Name) -> bool:
