@@ -328,3 +328,18 @@ async def test_who_waits_for_a_parent_sees_what_its_child_is_and_stands_for(worl
     assert (parent.saga_id, parent.step) == (saga_id, "parcel")
     lines = [clause for line in (await saga_story(ANYBODY, node, saga_id)).lines for clause in line.consequences]
     assert "parcel starts a saga 'parcel'" in lines
+
+
+async def test_a_saga_of_which_nothing_but_a_child_has_begun_is_restarted(world: World) -> None:
+    shop = Shop()
+    node = await world.node(shop.steps)
+    order: Saga[Any, Any] = Saga("order")
+    sent = order.saga(shop.approved, inputs={"name": order.input.name})
+    order.step("shop.sell", after=[sent])
+    saga_id = await world.start(order, {"name": "lamp"})
+    await world.live(1.0)
+    await node.request(saga_id, RestartRequested(reason="another lamp"))
+    await world.live(30.0)
+    state = await world.state(saga_id)
+    assert (state.step("parcel").round, shop.packed, shop.unpacked) == (1, ["lamp", "lamp"], ["lamp"])
+    assert (await child_of(node, state, round=1)).status is SagaStatus.WAITING

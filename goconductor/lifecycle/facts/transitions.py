@@ -136,6 +136,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.TERMINATING: _TO_ITS_END,
     },
     e.CompensationSucceeded: {
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
@@ -143,6 +144,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.TERMINATING: _TO_ITS_END,
     },
     e.CompensationFailed: {
+        S.QUEUED: _to(S.RUNNING, S.STUCK),
         S.RUNNING: _to(S.RUNNING, S.STUCK),
         S.COMPENSATING: _LEFT_TO_A_PERSON,
         S.PAUSED: _STILL_PAUSED,
@@ -157,6 +159,7 @@ SAGA_MOVES: dict[type[Any], dict[S, frozenset[S]]] = {
         S.TERMINATING: _TO_ITS_END,
     },
     e.CompensationSettled: {
+        S.QUEUED: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.RUNNING: _to(S.RUNNING, S.WAITING, S.COMPENSATING, S.COMPLETED, S.COMPENSATED),
         S.COMPENSATING: _BACK_TO_THE_END,
         S.PAUSED: _to(S.PAUSED, S.COMPLETED, S.COMPENSATED),
