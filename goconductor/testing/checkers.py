@@ -99,6 +99,7 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     """I3: completed ⊆ compensated ⊆ sent, in the reverse order of the graph, and nothing after a pivot; in each round.
 
     What the saga has gone on without was undone on its way forward, and is left out: steps that were given up, and lost items.
+    So are undos that end by word from outside, which names no step: that none is left is an invariant of the state.
     """
     where = f"saga {saga.head.saga_id} ({saga.head.status})"
     begun: dict[_Turn, int] = {}
@@ -126,13 +127,12 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     pivot = saga.plan.pivot
     if pivot is not None and (pivot, last.get(pivot, 0)) in succeeded and undone:
         yield f"{where}: {undone} were compensated, though the pivot succeeded"
+    undoable = {step for step, _ in succeeded if step in saga.plan.undoable and step not in saga.plan.undo_waits}
     over = {(step, round) for step, round in succeeded if round < last.get(step, 0)}
-    if missing := sorted(step for step, _ in over - closed.keys() if step in saga.plan.undoable):
+    if missing := sorted(step for step, _ in over - closed.keys() if step in undoable):
         yield f"{where}: {missing} succeeded, were restarted, and were not compensated"
     if saga.head.status == SagaStatus.COMPENSATED:
-        compensatable = {
-            turn for turn in succeeded - over if roles[turn[0]] is StepRole.COMPENSATABLE and turn[0] in saga.plan.undoable
-        }
+        compensatable = {turn for turn in succeeded - over if roles[turn[0]] is StepRole.COMPENSATABLE and turn[0] in undoable}
         if missing := sorted(step for step, _ in compensatable - closed.keys()):
             yield f"{where}: {missing} succeeded and were not compensated"
     elif saga.head.status == SagaStatus.COMPLETED and undone:

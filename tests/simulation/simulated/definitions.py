@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Delay, Map, Repeat, Savepoint, Undo, every_step
+from goconductor.saga.definition import Binding, Definition, Delay, Map, Repeat, Savepoint, Undo, Wait, every_step
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.written import WrittenDefinition, compiled
@@ -305,6 +305,18 @@ def of_maps(draft: Draft) -> None:
             step["allow_fail"] = True
 
 
+def by_word(draft: Draft) -> None:
+    """Some undos are run by nobody: they end by a signal, or an operator is told when their time is over.
+
+    Drawn apart, as above.
+    """
+    chance = random.Random(f"{draft.steps!r} by word")
+    for step in draft.every():
+        if isinstance(step.get("undo"), Undo) and chance.random() < 0.25:
+            step["undo"] = Undo(wait=Wait(event="undone", timeout_seconds=chance.choice([None, 0.5, 20.0])))
+            step.pop("compensation_retry", None)
+
+
 SHAPES: tuple[Callable[[Draft], None], ...] = (chain, chain, branches, tangle, delay, value, map_over, switch, savepoint)
 CONSTRUCTS: tuple[Callable[[Draft], None], ...] = (
     *(condition, reference, retries, chosen_errors, total_timeouts, compensation_retries, timeouts, losses),
@@ -344,6 +356,7 @@ def random_definition(name: str, chance: random.Random) -> Definition:
                 each.pop("undo", None)
     repeats(draft)
     of_maps(draft)
+    by_word(draft)
     return draft.definition(name)
 
 
@@ -372,6 +385,7 @@ def constructs_of(definition: Definition) -> Counter[str]:
             "retry on chosen errors": step.retry is not None and bool(step.retry.on or step.retry.not_on),
             "total timeout": step.total_timeout_seconds is not None,
             "declared undo": isinstance(step.undo, Undo),
+            "undo by word": isinstance(step.undo, Undo) and step.undo.wait is not None,
             "pivot": step.pivot,
         }
         counts.update(name for name, is_so in has.items() if is_so)

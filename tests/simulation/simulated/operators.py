@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from goconductor.control.actor import ANYBODY
-from goconductor.control.sagas.requests import ask
+from goconductor.control.sagas.requests import Precautions, ask
+from goconductor.control.sagas.signals import signal
 from goconductor.lifecycle.asked.allowed import of_saga, of_steps
 from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.lifecycle.facts.events import RestartRequested, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.moves.kinds import undo_wait
 from goconductor.saga.growth import split
 from goconductor.saga.plan import Plan
 from tests.simulation.simulated.faults import Fault
@@ -104,11 +106,25 @@ class Operators:
                 continue
             if state.paused:
                 await self._ask(saga_id, self._made(watched.plan, Request.RESUME, "", state, forced=False))
+            if watched.plan.undo_waits:
+                await self._say(saga_id, watched.plan, state)
             for step in state.stuck_steps:
                 tries = self._retried[saga_id, step] = self._retried.get((saga_id, step), 0) + 1
                 last = Request.DECLARE if step == watched.plan.pivot else Request.SKIP
                 request = Request.RETRY if tries < 4 else last
                 await self._ask(saga_id, self._made(watched.plan, request, step, state, forced=tries > 5))
+
+    async def _say(self, saga_id: UUID, plan: Plan, state: SagaState) -> None:
+        """Say of an undo that waits for word that it is done."""
+        if undo_wait.of_signal(plan, state.steps, "undone"):
+            said_as = f"{self._chance.getrandbits(64):x}"
+
+            async def said(process: Process) -> None:
+                await signal(ANYBODY, process.node, saga_id, "undone", precautions=Precautions(request_id=said_as))
+                self.accepted["word of an undo"] += 1
+
+            self._simulation.tell("operator", f"says to {self._simulation._name_of(saga_id)} that something is undone")
+            await self._simulation.ask(said)
 
     async def _ask(self, saga_id: UUID, event: Asked) -> None:
         async def asked(process: Process) -> None:

@@ -58,7 +58,7 @@ def _effects(simulation: Simulation, saga: Watched) -> Iterator[str]:
         participant, code = saga.plan.owners.get(name, ("", ""))
         if not code.startswith("booked"):
             continue
-        undoer, undo = saga.plan.owners_of[Direction.COMPENSATION][name]
+        undoer, undo = saga.plan.owners_of[Direction.COMPENSATION].get(name, (participant, ""))
         did, undid = (
             simulation.journals[owner].held.get(f"effect {idempotency_key(saga.saga_id, name, side, step.round)}", 0)
             for owner, side in ((participant, Direction.ACTION), (undoer, Direction.COMPENSATION))
