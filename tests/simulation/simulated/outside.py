@@ -36,6 +36,8 @@ class Outside:
         self._given: asyncio.Queue[Callable[[], Coroutine[Any, Any, None]]] = asyncio.Queue()
         self._stands: dict[str, tuple[UUID, str, int]] = {}
         """What he has done and not undone, by its key."""
+        self._acted: set[str] = set()
+        """Keys that he has acted for: he does not act again for one, also where it was undone meanwhile, but says what he did."""
         self._about: dict[str, tuple[UUID, str, int]] = {}
 
     def take(self, context: StepContext) -> float | None:
@@ -63,8 +65,9 @@ class Outside:
 
     async def _end(self, key: str, token: str) -> None:
         await asyncio.sleep(self._chance.choice([0.0, 0.01, 1.0, 10.0, 60.0]))
-        failure = "" if key in self._stands or self._chance.random() < 0.7 else "declined"
-        if not failure:
+        failure = "" if key in self._acted or self._chance.random() < 0.7 else "declined"
+        if not failure and key not in self._acted:
+            self._acted.add(key)
             self._stands[key] = self._about[key]
         output = None if failure else {"outside": key}
         final = self._chance.random() < 0.5 or not failure
