@@ -63,6 +63,7 @@ async def test_a_person_who_undid_it_approves(world: World) -> None:
     )
     assert step.waits_for is not None
     assert (step.waits_for.approval, step.waits_for.round) == (QUESTION, 0)
+    assert step.allowed == ["retry", "skip", "declare"]
     await conductor.saga(saga_id).approve("cheque", reason="torn up", round=0, by="ann")
     assert (await world.end_of(saga_id)).status == "compensated"
     story = [(line.text, line.consequences) for line in (await saga_story(ANYBODY, world.nodes[0], saga_id)).lines]

@@ -94,6 +94,7 @@ def _waits(action: ActionStatus, compensation: CompensationStatus) -> bool:
     return action in (ActionStatus.STUCK, ActionStatus.BACKOFF, ActionStatus.WAITING) or compensation in (
         CompensationStatus.STUCK,
         CompensationStatus.BACKOFF,
+        CompensationStatus.WAITING,
     )
 
 
