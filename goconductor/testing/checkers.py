@@ -28,6 +28,7 @@ from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepRole
 from goconductor.saga.graph import reachable
+from goconductor.saga.growth import outermost
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
 
@@ -138,9 +139,7 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
     elif saga.head.status == SagaStatus.COMPLETED and undone:
         yield f"{where}: {undone} were compensated"
     yield from (
-        f"{where}: {step!r} was compensated before {later!r}, which came after it"
-        for step, later in _early(saga, begun, closed)
-        if step not in without or later in without
+        f"{where}: {step!r} was compensated before {later!r}, which came after it" for step, later in _early(saga, begun, closed)
     )
 
 
@@ -153,8 +152,23 @@ def _early(saga: Recorded, begun: Mapping[_Turn, int], closed: Mapping[_Turn, in
     for (step, round), first in begun.items():
         for later in reachable(saga.plan.successors, step):
             turn = later, max([round, *(event.round for place, event in events if event.step == later and place < first)])
-            if turn in begun and closed.get(turn, first + 1) > first:
+            if turn not in begun or closed.get(turn, first + 1) < first:
+                continue
+            if not _is_alone(saga, step, first) or _is_alone(saga, later, begun[turn]):
                 yield step, later
+
+
+def _is_alone(saga: Recorded, step: str, place: int) -> bool:
+    """Return whether a step was being undone on its saga's way forward, before the event at this place of the log.
+
+    What came after such a step could begin, and be undone, later. A rewind forgets that, so the state of that time is asked.
+    """
+    try:
+        state = replay(saga.plan, saga.head.saga_id, saga.events[:place])
+    except GoConductorError:
+        return False
+    rewinds = state.rewind is not None and outermost(step) in state.rewind.steps
+    return state.phase is SagaStatus.RUNNING and not rewinds
 
 
 def _steps(saga: Recorded) -> Mapping[str, StepState]:

@@ -19,12 +19,14 @@ from goconductor.lifecycle.facts.events import (
     Event,
     OutcomeDeclared,
     OutcomeUnknown,
+    RestartRequested,
     SagaStarted,
     SkipRequested,
 )
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, Lease, LeaseKey
+from goconductor.saga.definition import Definition, Map, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.testing import broken_promises, checkers
@@ -49,6 +51,22 @@ FORWARD: list[Event] = [
     STARTED,
     *(ActionSucceeded(step, at=2.0) for step in ("debit", "screen", "reserve", "credit", "book", "notify")),
 ]
+ASKING = Definition(
+    name="parcel",
+    steps=(
+        Step(id="ask", map=Map(over="$.input.shops", join="any", do=(Step(id="quote", run="shop.quote"),))),
+        Step(id="send", run="post.send", after=("ask",)),
+    ),
+)
+LOST: list[Event] = [
+    SagaStarted(at=1.0, input={"shops": ["a", "b"]}),
+    ActionSucceeded("ask[0].quote", at=2.0),
+    ActionSucceeded("ask[1].quote", at=2.0),
+    CompensationSucceeded("ask[1].quote", at=3.0),
+    ActionSucceeded("send", at=4.0),
+    RestartRequested(at=5.0, from_step="ask", reason="a better price"),
+]
+UNDONE: list[Event] = [CompensationSucceeded("send", at=6.0), CompensationSucceeded("ask[0].quote", at=7.0)]
 
 
 def recorded(events: Sequence[Event]) -> Recorded:
@@ -102,6 +120,18 @@ def test_an_event_that_is_older_than_the_one_before_is_found() -> None:
 def test_compensating_in_the_order_of_the_graph_is_found() -> None:
     swapped = recorded([*BACK[:4], BACK[5], BACK[4]])
     assert any("'debit' was compensated before 'screen'" in problem for problem in checkers.compensation_order(swapped))
+
+
+def test_an_item_that_was_not_needed_is_undone_before_what_came_after_its_map_also_in_a_round_that_is_over() -> None:
+    """It was undone on the way forward. That stands in no state any more, once a restart has let the map grow anew."""
+    asking = plan(ASKING)
+
+    def found(events: Sequence[Event]) -> list[str]:
+        entries = [msgspec.structs.replace(log.entry(event, uuid4(), participant="shop"), seq=1, tag=1) for event in events]
+        return list(checkers.compensation_order(Recorded(recorded(FORWARD[:1]).head, asking, entries)))
+
+    assert found([*LOST, *UNDONE]) == []
+    assert any("'ask[0].quote' was compensated before 'send'" in problem for problem in found([*LOST, *UNDONE[::-1]]))
 
 
 @pytest.mark.parametrize(
