@@ -12,7 +12,6 @@ from tests.simulation.simulated.run import Options, Result
 from tests.simulation.simulated.simulation import simulate
 
 SEEDS = range(12)
-WITH_A_CIRCLE = 6
 
 
 def locked(seed: int) -> Result:
@@ -34,7 +33,7 @@ def test_without_the_search_sagas_wait_for_ever(monkeypatch: pytest.MonkeyPatch)
     async def search(*_: object) -> None: ...
 
     monkeypatch.setattr(Locks, "_search", search)
-    assert any("has not ended" in wrong for wrong in locked(WITH_A_CIRCLE).wrong)
+    assert any("has not ended" in wrong for seed in SEEDS for wrong in locked(seed).wrong)
 
 
 def test_without_a_look_at_the_holders_a_key_has_two(monkeypatch: pytest.MonkeyPatch) -> None:
