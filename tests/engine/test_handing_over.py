@@ -18,7 +18,7 @@ from goconductor.engine.facts import registration
 from goconductor.engine.facts.colleagues import LOOK_SECONDS, topics_of
 from goconductor.engine.node import Node
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.errors import BusUnavailableError, StoreUnavailableError
+from goconductor.errors import BusUnavailableError, GoConductorError, RightsError, StoreUnavailableError
 from goconductor.messages import codec
 from goconductor.ports.bus import Delivery, Message, Receiver, Subscription
 from goconductor.ports.store import Instance
@@ -173,6 +173,20 @@ async def test_one_that_leaves_offers_nothing_from_the_beginning(world: World) -
     assert (await world.state(first)).status == "completed"
     gone = next(each for each in await world.store.instances.registered("shop") if each.serial == living.serial)
     assert (set(gone.steps), gone.dead_at is None) == ({"pack", "other"}, False)
+
+
+async def test_one_that_may_not_say_that_it_leaves_leaves_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = await world.node(shop("pack"))
+    instances, bus = node.store.instances, node.bus
+
+    async def refused(serial: int, _: object) -> None:
+        raise RightsError(f"the role may not change instance {serial}")
+
+    monkeypatch.setattr(instances, "offer", refused)
+    await world.leave(node)
+    assert [each.dead_at is None for each in await world.store.instances.registered("shop")] == [False]
+    with pytest.raises(GoConductorError):
+        await bus.send([])
 
 
 @pytest.mark.parametrize("others", [0, 1])

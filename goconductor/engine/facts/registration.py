@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from goconductor.aio.reminders import Reminder
 from goconductor.engine.facts.colleagues import hands_over
-from goconductor.errors import ConfigurationError, StoreUnavailableError
+from goconductor.errors import ConfigurationError, GoConductorError, StoreUnavailableError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Instances, Terms
 from goconductor.redaction import logger_of
@@ -80,8 +80,8 @@ class Registration:
         try:
             await self._instances.offer(instance.serial, {})
             others = await self._instances.registered(instance.participant)
-        except StoreUnavailableError as error:
-            logger.debug("begins to leave without a word, the store is away: %s", error)
+        except GoConductorError as error:  # whatever it is, it is no reason to leave in another way
+            logger.debug("begins to leave without a word: %s", error)
             return False
         offered = replace(instance, steps={name: dict(about) for name, about in steps.items()})
         return any(hands_over(each, offered) for each in others)
@@ -100,8 +100,8 @@ class Registration:
                     await self._instances.offer(instance.serial, self._offered)
             elif instance is not None:
                 logger.warning("left with %s: the leader will find this instance dead, and see to them", left)
-        except StoreUnavailableError as error:
-            logger.warning("left without a word, the store is away: %s", error)
+        except GoConductorError as error:
+            logger.warning("left without a word: %s", error)
 
     def _rewound(self, instance: Instance) -> None:
         self._instance = instance
