@@ -19,6 +19,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import FencedError
 from goconductor.ports.store import Instance, Loss
 from goconductor.ports.store.leading.choices import BUS, Choice, Report
+from goconductor.postgres.dialling import Connection
 from goconductor.postgres.servers.timelines import TIMELINES
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.writing.builder import Saga as SagaOf
@@ -111,6 +112,38 @@ async def test_a_lost_registration_is_made_again_under_whatever_serial_is_free(p
             assert sorted(present) == sorted([(theirs.serial, True), (again.serial, True)])
             await store.instances.unregister(mine.serial)  # which is the other's by now
             assert [one.dead_at for one in await store.instances.registered()] == [None, None]
+
+
+async def test_a_process_is_told_that_the_log_may_have_gone_back_though_the_first_new_connection_breaks(
+    primaries: Primaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Instance] = []
+    async with opened(primaries.old.url()) as store:
+        await store.instances.register("payments", "ours", {}, on_rewind=told.append)
+        noted, breaks = store.failovers.note_connected, True
+
+        async def promoted(connection: Connection) -> int:
+            return await noted(connection) + 1
+
+        take_again = store.instances._take_again
+
+        async def taken_again(connection: Connection, serials: list[int]) -> None:
+            nonlocal breaks
+            if breaks:
+                breaks = False
+                raise ConnectionResetError
+            await take_again(connection, serials)
+
+        monkeypatch.setattr(store.instances._timelines, "note_connected", promoted)
+        monkeypatch.setattr(store.instances, "_take_again", taken_again)
+        async with store.instances.session.use() as connection:
+            connection.terminate()
+
+        async def is_back() -> bool:
+            return not breaks and store.instances.session.is_connected
+
+        await eventually(is_back)
+        assert [one.name for one in told] == ["ours"]
 
 
 def shop() -> tuple[StepRegistry, SagaOf[Any]]:

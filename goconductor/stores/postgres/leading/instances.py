@@ -119,6 +119,8 @@ class SignsOfLife:
         self._address = address
         self._timelines = timelines
         self._timeline = 0
+        self._rewound = False
+        """Whether there is another timeline, of which not all of ours have been told."""
         self._ours: list[_Registered] = []
 
     async def register(
@@ -191,8 +193,10 @@ class SignsOfLife:
         waited for.
         """
         timeline = await self._timelines.note_connected(connection)
-        rewound, self._timeline = self._timeline not in (0, timeline), timeline
+        self._rewound = self._rewound or self._timeline not in (0, timeline)
+        self._timeline = timeline
         if not self._ours:
+            self._rewound = False
             return
         rows = await connection.fetch(
             self._address.sql("SELECT serial FROM goconductor.participants WHERE serial = ANY ($1) AND application_name = $2"),
@@ -211,9 +215,10 @@ class SignsOfLife:
                     "the log has lost the registration of %s (serial %d), it is registered anew (serial %d)",
                     *(lost.name, lost.serial, one.instance.serial),
                 )
-            elif not rewound:
+            elif not self._rewound:
                 continue
             one.on_rewind(one.instance)
+        self._rewound = False
 
     async def _take_again(self, connection: Connection, serials: list[int]) -> None:
         await connection.execute(
