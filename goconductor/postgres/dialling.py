@@ -209,7 +209,7 @@ class Address:
             with self.meaning(server), listening(server):
                 async with asyncio.timeout(OTHERS_SECONDS):
                     settings = {"application_name": self.application_name}
-                    connection = await self._dial(server, settings, options, durable=False, need="primary")
+                    connection = await self._dial(server, settings, options, durable=False, need="successor")
         except GoConductorError:  # a standby, an old primary, or nobody
             return
         connection.terminate()
@@ -229,9 +229,9 @@ class Address:
             with suppress(asyncpg.PostgresError):  # only where the server's system notices it: a dead client of a long query
                 await connection.execute("SET client_connection_check_interval = '2s'")
             about = await connection.fetchrow(_ABOUT, durable)
-            if need == "primary":
+            if need != "any":
                 _refuse_unfit(about)
-                await self._enter(connection, server)
+                await self._enter(connection, server, follows=need == "successor")
         except BaseException:
             connection.terminate()
             raise
@@ -269,8 +269,8 @@ class Address:
             list(settings.values()),
         )
 
-    async def _enter(self, connection: Connection, server: Server) -> None:
-        """Learn the server's timeline, and refuse one that was left."""
+    async def _enter(self, connection: Connection, server: Server, *, follows: bool) -> None:
+        """Learn the server's timeline, and refuse one that was left, or that is of another system where it is to follow ours."""
         for statement in _TIMELINES:
             try:
                 row = await connection.fetchrow(statement)
@@ -278,7 +278,10 @@ class Address:
                 logger.debug("%s does not report its timeline: %s", server, error)
                 continue
             if row is not None:
-                self.cluster = f"{row[1]} {','.join(sorted(map(str, self._read.servers)))}"
+                cluster = f"{row[1]} {','.join(sorted(map(str, self._read.servers)))}"
+                if follows and cluster != self.cluster:
+                    raise _UnfitServerError("it is no copy of the one that was dialled last")
+                self.cluster = cluster
                 TIMELINES.enter(self.cluster, int(row[0], 16), connection)
                 return
 

@@ -39,7 +39,8 @@ class Lookout:
         self._address = address
         self._looking: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._begun = 0
+        self._begun = self._done = 0
+        """How many looks there were for those who ask, and the number of the last that came to its end."""
 
     def open(self) -> None:
         """Look from now on, now and then."""
@@ -64,9 +65,10 @@ class Lookout:
             return
         begun = self._begun
         async with self._lock:
-            if self._begun == begun:
-                self._begun += 1
+            if self._done <= begun:
+                self._begun = number = self._begun + 1
                 await self._address.look(patient=False)
+                self._done = number
         if connection.is_closed():
             raise self._address.unavailable(f"PostgreSQL at {self._address.where} has a new primary, which was not asked yet")
 

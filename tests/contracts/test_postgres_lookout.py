@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,10 +14,15 @@ import pytest
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Known
 from goconductor.postgres import lookout
+from goconductor.postgres.dialling import Address, Connection
+from goconductor.postgres.lookout import Lookout
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.testing.clock import settle
 from goconductor.testing.contracts.store.material import begin, eventually
 from goconductor.testing.faults import CuttableProxy
+from goconductor.testing.postgres import PostgresServer
+from tests.conftest import SETTINGS
 from tests.servers.fixtures.primaries import Primaries
 
 pytestmark = pytest.mark.postgres
@@ -98,3 +106,44 @@ async def test_one_server_is_not_dialled_again(postgres_url: str) -> None:
         before = proxy.accepted
         assert await store.sagas.head(saga.saga_id.__class__(int=1)) is None
         assert proxy.accepted == before
+
+
+async def test_a_primary_that_is_no_copy_of_ours_is_nothing_to_a_look(
+    primaries: Primaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a standby that was made anew by mistake: with a beginning of its own."""
+    monkeypatch.setattr(lookout, "LOOK_SECONDS", 1e6)
+    primaries.new.stop()
+    with PostgresServer(primaries.old.kind, folder=tmp_path / "foreign", settings=SETTINGS) as foreign:
+        foreign.query(f"ALTER ROLE postgres PASSWORD '{urlsplit(primaries.old.url()).password}'")
+        async with AsyncExitStack() as stack:
+            store = await opened(Primaries(primaries.old, foreign).url, stack)
+            before = store._address.cluster
+            await store._address.look()
+            assert store._address.cluster == before
+            assert store.failovers.present == 1
+
+
+async def test_who_shares_a_look_that_is_given_up_looks_for_itself() -> None:
+    looks, turns = 0, asyncio.Semaphore(0)
+
+    class Old(Address):
+        async def look(self, *, patient: bool = True) -> None:
+            nonlocal looks
+            looks += 1
+            await turns.acquire()
+
+    address = Old("postgresql://a,b/db", application_name="x")
+    address.has_others = True
+    sharing = Lookout(address)
+    connection = cast("Connection", SimpleNamespace(is_closed=lambda: False))
+    first, given_up, last = (asyncio.create_task(sharing.confirm_absence(connection)) for _ in range(3))
+    await settle()
+    assert looks == 1
+    turns.release()
+    await first
+    await settle()
+    given_up.cancel()
+    turns.release()
+    await last
+    assert looks == 3

@@ -27,8 +27,8 @@ def listening(server: Server) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        for other in [each for each in _silences if not silent_lately(each)]:
-            del _silences[other]
+        for other in [each for each in list(_silences) if not silent_lately(each)]:
+            _silences.pop(other, None)  # several threads dial
         _silences[server] = time.monotonic()
         raise
     else:
