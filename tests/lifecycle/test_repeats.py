@@ -69,11 +69,6 @@ def _turns(name: str, after: tuple[str, ...], do: tuple[Step, ...], turns: int) 
     return Step(id=name, after=after, repeat=Repeat(do=do, until="index > 4", max=turns, at_max="go_on"))
 
 
-def turns_of(repeat: Repeat) -> int:
-    """How many turns it has, by how it was made."""
-    return repeat.max
-
-
 def written(definition: Definition) -> Definition:
     """The same saga without maps and repeats: what they do is written out."""
     ends: dict[str, tuple[str, ...]] = {}
@@ -95,7 +90,7 @@ def _written(scope: str, step: Step, after: tuple[str, ...], ends: dict[str, tup
     named = {each for inner in step.body for each in inner.after}
     last = [each.id for each in step.body if each.id not in named]
     before, found = after, list[str]()
-    for place in range(LISTS[step.map.over] if step.map is not None else turns_of(step.repeat)):  # type: ignore[arg-type]
+    for place in range(LISTS[step.map.over] if step.map is not None else step.repeat.max):  # type: ignore[union-attr]
         item = f"{name}[{place}]."
         for inner in step.body:
             yield from _written(item, inner, tuple(item + each for each in inner.after) or before, ends)
@@ -306,6 +301,13 @@ def test_a_repeat_behind_the_pivot_is_stuck_and_an_operator_decides(way: str) ->
         case _:  # as it is after the last turn
             assert saga.tell(e.OutcomeDeclared("poll", happened=True, reason="enough")).inputs("use") == {"answer": 1}
     assert saga.done("use").state.status == "completed"
+
+
+def test_a_repeat_stands_in_for_a_step_that_has_failed_in_conditions_and_in_references() -> None:
+    use = Step(id="use", run="shop.use", inputs={"n": Binding(ref="$.steps.first.output.n")}, when="steps.first.output.n == 5")
+    saga = Told(Step(id="first", run="bank.know", fallback="poll"), poll(), use)
+    saga.tell(e.ActionFailed("first", failure=REFUSED, proven=True))
+    assert (saga.done("poll[0].ask", {"ready": True, "n": 5}).runs, saga.inputs("use")) == (["use"], {"n": 5})
 
 
 def test_an_operator_takes_what_there_is_between_two_turns() -> None:

@@ -32,8 +32,16 @@ def _of_tolerated(fold: Fold, name: str) -> dict[str, object]:
     """Return what conditions see of a step that may fail: whether it has, why, and the output that stands for its own."""
     failed, side = fold.steps[name].action.status is ActionStatus.GIVEN_UP, fold.steps[name].action
     failure = {"type": side.failure.type, "message": side.failure.message} if failed and side.failure is not None else None
-    outputs = (fold.step(each).output for each in fold.plan.chain(name))
+    outputs = (_output(fold, each) for each in fold.plan.chain(name))
     return {"failed": failed, "failure": failure, "output": next((each for each in outputs if each is not None), None)}
+
+
+def _output(fold: Fold, name: str) -> object:
+    """Return what a step has given. A repeat may stand in for another step; of a map conditions see its size only."""
+    data, outputs = fold.plan.data, Referable(fold.steps)
+    return (
+        fold.step(name).output if data is None or name not in fold.plan.untils else data.given(name, outputs.get(name), outputs)
+    )
 
 
 def _size(map: StepState) -> int:
@@ -58,7 +66,7 @@ def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
                 if fold.plan.steps[full].map is not None:
                     steps[each]["size"] = _size(step)
                 elif full in fold.plan.untils:
-                    steps[each] |= {"output": data.given(full, outputs[full], outputs), "turns": step.length or 0}
+                    steps[each] |= {"output": _output(fold, full), "turns": step.length or 0}
                 else:
                     steps[each]["output"] = step.output
                 if full in fold.plan.tolerated:

@@ -83,9 +83,11 @@ def requested(fold: Fold, event: RestartRequested) -> None:
     about = f"step {event.from_step!r}" if event.from_step else "a restart of everything"
     known = fold.plan.steps[event.from_step].editable if event.from_step in fold.plan.order else {}
     if event.inputs and event.from_step and event.from_step not in fold.plan.order:
+        growing = f"step {event.from_step!r} goes back with all of"
+        if steps[0] in fold.plan.untils:
+            raise RequestRefusedError(f"{growing} repeat {steps[0]!r}, which begins with its first turn again: give no inputs")
         raise RequestRefusedError(
-            f"step {event.from_step!r} goes back with all of map {steps[0]!r}, which grows anew: give no inputs, or restart from "
-            f"{steps[0]!r} with another list"
+            f"{growing} map {steps[0]!r}, which grows anew: give no inputs, or restart from {steps[0]!r} with another list"
         )
     if unknown := sorted(set(event.inputs or ()) - set(known)):
         there = ", ".join(sorted(known)) or "none"
