@@ -21,6 +21,11 @@ logger = logger_of("goconductor.engine")
 DELIVERIES_MAX = 50
 """Deliveries in search of an instance that can take a message, after which it is dropped; the sweep asks again."""
 AGAIN_SECONDS = 1.0
+BELIEVED_SECONDS = LOOK_SECONDS + 0.25
+"""Seconds after which nobody hands anything to a node that offers nothing more: what was read before is forgotten, and sent."""
+QUIET_SECONDS = 1.25
+"""Seconds without a message, after which none waits any more on the topic of a node that leaves; longer than what it may have put
+off for lack of room."""
 
 
 class Handover:
@@ -44,6 +49,17 @@ class Handover:
         self._send = send
         self._instance = instance
         self._counts = counts
+        self._believed_until: float | None = None
+        self._handed_on = 0
+
+    async def last(self) -> None:
+        """Return when nobody hands us anything any more, as we offer nothing from now on, and all is handed on."""
+        self._believed_until = asyncio.get_running_loop().time() + BELIEVED_SECONDS
+        await asyncio.sleep(BELIEVED_SECONDS)
+        handed_on = 0
+        while handed_on != self._handed_on:
+            handed_on = self._handed_on
+            await asyncio.sleep(QUIET_SECONDS)
 
     async def to_another(self, delivery: Delivery, target: str, features: Collection[str]) -> None:
         """Hand a message that we cannot take to an instance that can, or leave it to others for a while.
@@ -79,8 +95,9 @@ class Handover:
         shared = steps_topic(participant)
         if delivery.message.topic == shared:
             return False
+        self._handed_on += 1
         if not await self._to_successor(delivery, participant, step, features):
-            await asyncio.sleep(LOOK_SECONDS)
+            await self._until_forgotten()
             if await self._sent_on(delivery, shared):
                 self._counts["messages_handed_back"] += 1
             else:
@@ -102,6 +119,11 @@ class Handover:
             delivery.give_back(nobody_seconds(delivery.deliveries))
         else:
             pass_on(delivery, wait_seconds)
+
+    async def _until_forgotten(self) -> None:
+        """Wait until whoever hands messages to us must know that we leave. All that came meanwhile goes on together then."""
+        until, now = self._believed_until, asyncio.get_running_loop().time()
+        await asyncio.sleep(LOOK_SECONDS if until is None else max(until - now, 0.0))
 
     async def _to_successor(self, delivery: Delivery, participant: str, step: str, features: Collection[str]) -> bool:
         successor = await self._colleagues.successor(participant, step, features, self._instance())

@@ -162,6 +162,10 @@ class Intake:
             logger.warning("saga %s cannot be taken here, it is left to others: %s", body.saga_id, error, extra=about(body))
             self._handover.leave(delivery)
 
+    async def hand_on(self) -> None:
+        """Return when all is handed on that comes to us alone, though we offer nothing any more; called once that is so."""
+        await self._handover.last()
+
     async def close(self) -> None:
         """Wait for what is in flight."""
         await self._acquire.close()

@@ -19,7 +19,7 @@ from goconductor.aio.tasks import Tasks, end
 from goconductor.engine.children import Children, Fit, as_given
 from goconductor.engine.endings import Endings, count_end
 from goconductor.engine.facts.clock import SystemClock, keep_time
-from goconductor.engine.facts.colleagues import LOOK_SECONDS, topics_of, unoffered
+from goconductor.engine.facts.colleagues import topics_of, unoffered
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.orphans import Orphans
@@ -55,8 +55,6 @@ from goconductor.saga.plan import Plan
 
 LAST_WORDS_SECONDS = 5.0
 """Seconds for which a closing node tries to send what waits."""
-BELIEVED_SECONDS = LOOK_SECONDS + 0.25
-"""Seconds after which nobody hands anything to a node that offers nothing more: what was read before is forgotten, and sent."""
 BUS_SECONDS = 3.0
 """Seconds after which a node without steps opens without the bus: the sweep sends what it could not."""
 
@@ -258,7 +256,7 @@ class Node:
     async def _withdrawn(self, own: str) -> None:
         """Offer nothing more, and return when all know who might hand us something on our own topic."""
         if await self._registration.withdraw(facts(self.registry)) and self.membership.hears(own):
-            await asyncio.sleep(BELIEVED_SECONDS)
+            await self._intake.hand_on()
 
     async def close(self) -> None:
         """Say that nothing more is taken here, let steps finish within the drain's time, append what they did, and leave."""

@@ -175,6 +175,30 @@ async def test_one_that_leaves_offers_nothing_from_the_beginning(world: World) -
     assert (set(gone.steps), gone.dead_at is None) == ({"pack", "other"}, False)
 
 
+async def test_what_waits_for_room_in_one_that_leaves_goes_back_to_all(world: World) -> None:
+    """More than it has in hand at once, and nobody after it can take them."""
+    old, slow, gate = await world.node(shop("other")), shop("other"), asyncio.Event()
+
+    @slow.step(concurrency=2)
+    async def pack() -> str:
+        await gate.wait()
+        return "packed"
+
+    leaving = await world.node(slow, prefetch=20)
+    sagas = [await world.start(parcel(), node=old) for _ in range(200)]
+    await settle()
+    assert handed(old) > [80]
+    gate.set()
+    closing = asyncio.create_task(world.leave(leaving))
+    while not closing.done():
+        await world.clock.advance(0.1)
+        await asyncio.sleep(0.02)
+    assert leaving.counts["steps_run"] + leaving.counts["messages_handed_back"] >= len(sagas)
+    await world.node(shop("pack"))
+    await world.live(30)
+    assert await statuses(world, sagas) == {"completed"}
+
+
 async def test_one_that_may_not_say_that_it_leaves_leaves_all_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await world.node(shop("pack"))
     instances, bus = node.store.instances, node.bus
