@@ -44,6 +44,26 @@ async def test_a_saga_that_code_starts_is_told_of_once_in_a_process(world: World
     assert [record.message.partition("; ")[0] for record in caplog.records] == [f"saga 'order': {LEFT}"]
 
 
+async def test_it_is_told_once_of_many_first_starts_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Each comes here before the first is stored, which a database takes its time for."""
+    node = await world.node()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            node.definitions.judge(order().definition)
+        await Conductor(node).start(order(), None)
+    assert [record.message.partition("; ")[0] for record in caplog.records] == [f"saga 'order': {LEFT}"]
+
+
+async def test_it_is_told_where_the_version_was_only_read_before(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    await versions.register(ANYBODY, await world.node(), order().definition)
+    node = await world.node()
+    await node.definitions.plan("order")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        await versions.register(ANYBODY, node, order().definition)
+    assert [record.message.partition("; ")[0] for record in caplog.records] == [f"saga 'order': {LEFT}"]
+
+
 async def test_an_edit_of_a_flow_is_told_of(world: World, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         await flow(await world.node())

@@ -40,6 +40,9 @@ logger = logger_of("goconductor.engine")
 KEPT_MAX = 1_000
 """Compiled versions that are kept. Of a service that makes definitions all the time, the last used; others are read again."""
 
+JUDGED_MAX = 100_000
+"""Versions of which is remembered that they were judged; a service that makes definitions all the time is told again at last."""
+
 
 class Definitions:
     """The definitions of one store. A saga keeps the version that it started with, so a compiled version never goes stale.
@@ -68,6 +71,8 @@ class Definitions:
         self._pinned: Recent[str, Definition] = Recent(count_max=KEPT_MAX)
         """Definitions whose steps start sagas, with the versions of these, by the version of the document without them. A process
         that has registered one keeps to it, whatever is active later."""
+        self._judged: Recent[str, bool] = Recent(count_max=JUDGED_MAX)
+        """Versions of which was told what is doubtful about them."""
         self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
 
     def at_hand(self, version: str) -> Plan | None:
@@ -163,11 +168,13 @@ class Definitions:
         Raises:
             DefinitionError: something is doubtful, and this process is strict; has all doubts.
         """
-        if not self.strict and self.at_hand(definition.version) is not None:
+        version = definition.version
+        if not self.strict and self._judged.use(version):
             return
         found = doubts(definition)
         if found and self.strict:
             raise DefinitionError(definition.name, found, cannot="be registered, as definitions.strict is set")
+        self._judged.put(version, True)
         for doubt in found:
             logger.warning("saga %r: %s", definition.name, doubt)
 
