@@ -18,7 +18,7 @@ from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.moves.kinds.wait import RECEIVED_MAX
 from goconductor.lifecycle.replay import replay
 from goconductor.saga.checking.validate import problems
-from goconductor.saga.definition import Definition, Step, Wait
+from goconductor.saga.definition import Definition, Map, Repeat, Step, Wait
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
 
@@ -212,3 +212,20 @@ def test_a_definition_says_what_is_wrong_with_a_wait(step: Step, problem: str | 
 def test_an_event_cannot_have_the_name_of_a_step_that_is_approved() -> None:
     steps = (Step(id="release", wait=Wait(approval="really?")), Step(id="w", wait=Wait(event="release")))
     assert "but a step of that id is approved" in problems(Definition(name="waiting", steps=steps))[0]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        {"map": Map(over="$.input", do=(Step(id="w", wait=Wait(event="release")),))},
+        {"map": Map(over="$.input", do=(Step(id="n", map=Map(over="$.item", do=(Step(id="w", wait=Wait(event="release")),))),))},
+        {"repeat": Repeat(do=(Step(id="w", wait=Wait(event="release")),), until="true", max=2)},
+    ],
+)
+def test_nor_can_one_in_a_map_or_repeat_which_would_take_the_approval(around: dict[str, Any]) -> None:
+    """A definition that was stored before goes on."""
+    steps = (Step(id="release", wait=Wait(approval="really?")), Step(id="m", **around))
+    definition = Definition(name="waiting", steps=steps)
+    (problem,) = problems(definition)
+    assert "step 'w' waits for event 'release', but a step of that id is approved" in problem
+    assert problems(definition, stored=True) == []

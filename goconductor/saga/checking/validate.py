@@ -15,7 +15,7 @@ from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
 from goconductor.saga.checking.code import unfit_reads
 from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
-from goconductor.saga.checking.constructs.growth import behind_pivot, kind_of, of_map, of_repeat, size, too_deep
+from goconductor.saga.checking.constructs.growth import behind_pivot, kind_of, names_taken, of_map, of_repeat, size, too_deep
 from goconductor.saga.checking.constructs.waits import Asked, asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import asked
@@ -85,6 +85,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     found.extend(savepoints.problems(definition, edges))
     if not stored:
         found.extend(savepoints.lacking_ways(definition))
+        found.extend(names_taken(definition))
     return found
 
 

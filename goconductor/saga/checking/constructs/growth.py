@@ -32,6 +32,16 @@ def size(steps: Iterable[Step]) -> int:
     return sum(1 + (1 if step.repeat is None else max(step.repeat.max, 1)) * size(step.body) for step in steps)
 
 
+def names_taken(definition: Definition) -> Iterator[str]:
+    """Yield each event in a map or repeat that has the name of a step outside which is approved: it would take that approval."""
+    approved = {step.id for step in definition.steps if step.wait is not None and step.wait.approval is not None}
+    for around in definition.steps if approved else ():
+        for step in every_step(around.body):
+            if step.wait is not None and step.wait.event in approved:
+                where = f"in {kind_of(around)} {around.id!r}: step {step.id!r} waits for event {step.wait.event!r}"
+                yield f"{where}, but a step of that id is approved; rename one of them."
+
+
 def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
     """Yield what is wrong with a map itself; its reference is looked at with the others.
 
