@@ -178,6 +178,63 @@ async def test_what_a_saga_that_is_started_takes_is_known_when_it_is_registered(
     await node.definitions.register(load_definition(parent(sku="$.input.s", pieces="$.input.n")))
 
 
+@pytest.mark.parametrize("choice", ["anyOf", "oneOf", "allOf"])
+def test_a_place_of_which_a_schema_says_nothing_is_one(choice: str) -> None:
+    """An empty schema means any value; a field of type Any has it."""
+    schema = {choice: [{"type": "object", "properties": {"x": {}}, "additionalProperties": False}]}
+    assert read({"name": "order", "steps": [A_STEP], "input_schema": schema})
+    with pytest.raises(DefinitionError, match=r"the input's schema has no 'x' there"):
+        read({"name": "order", "steps": [A_STEP], "input_schema": {choice: [{"additionalProperties": False}]}})
+
+
+A_STEP = {"id": "a", "run": "a.b", "inputs": {"x": {"ref": "$.input.x"}}}
+
+
+def test_a_schema_of_choices_in_choices_is_read_in_one_walk() -> None:
+    """Each way through it would be one of 10¹⁵; and one that holds itself may be anything."""
+    shared: dict[str, Any] = {f"c{i}": {"anyOf": [{"$ref": f"#/$defs/c{i + 1}"}] * 10} for i in range(15)}
+    circle = {"a": {"anyOf": [{"$ref": "#/$defs/a"}] * 10}}
+    for schema in (
+        {"$defs": shared | {"c15": {"properties": {"x": {"type": "string"}}}}, "$ref": "#/$defs/c0"},
+        {"$defs": circle, "$ref": "#/$defs/a"},
+    ):
+        described = Described(schema, schema)
+        assert len(described.kinds()) == 6
+        assert len(described.at("x")) == 1
+
+
+def test_a_list_whose_first_items_are_others_may_be_one_of_lists() -> None:
+    inside = {"id": "b", "when": "index > 0", "map": {"over": "$.item", "do": [{"id": "c", "run": "a.b"}]}}
+    rows = {"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "array"}}
+    steps = [{"id": "a", "map": {"over": "$.input.rows", "do": [inside]}}]
+    assert read({"name": "order", "steps": steps, "input_schema": {"properties": {"rows": rows}}})
+
+
+class Tagged(msgspec.Struct, tag=True):
+    number: int
+
+
+def test_a_tag_that_only_one_struct_could_have_need_not_be_given() -> None:
+    for gives, takes in ((Order, Tagged), (Tagged, Tagged), (dict[str, int], Tagged)):
+        one, other = written_as(gives), read_as(takes)
+        assert misfit([Described(one, one)], Described(other, other)) is None
+
+
+def test_a_record_from_which_one_is_derived_later_is_open_from_then_on() -> None:
+    @dataclass
+    class Early:
+        number: int
+
+    other = read_as(Line)
+    assert misfit([Described(closed := written_as(Early), closed)], Described(other, other)) is not None
+
+    @dataclass
+    class Late(Early, Line): ...
+
+    assert misfit([Described(opened := written_as(Early), opened)], Described(other, other)) is None
+    assert Late.__mro__
+
+
 KINDS: list[Any] = [
     *(int, str, float, bool, bytes, Decimal, uuid.UUID, dt.datetime, dt.timedelta, Color, Line, Order),
     *(list[int], dict[str, int], tuple[int, str], int | None, Literal["red", 1], type(None), Any, Model, list[Line]),

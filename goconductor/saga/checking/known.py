@@ -74,7 +74,7 @@ class Known(NamedTuple):
         outside = {name: kind for name, kind in self.types.items() if name not in steps}
         if around.map is None:
             return Known(outside | dict(types), self.schema, self.items)
-        items = tuple(each for some in self.of(Binding(ref=around.map.over)) for each in some.at(0))
+        items = tuple(each for some in self.of(Binding(ref=around.map.over)) for each in some.items)
         return Known(outside | dict(types), self.schema, items)
 
 

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from goconductor.saga.data.schemas import below, followed, listed
 
 _NESTED_MAX = 8
-"""Greatest depth to which objects in objects, and choices in choices, are looked at."""
+"""Greatest depth to which objects in objects are looked at."""
+_PARTS_MAX = 500
+"""Number of choices in one part that are looked at; with more it may be anything. They may stand in one another."""
 _WORDS = {
     "null": "null",
     "boolean": "true or false",
@@ -21,6 +23,7 @@ _WORDS = {
     "array": "a list",
     "object": "an object",
 }
+_ALL, _NONE = frozenset(_WORDS), frozenset[str]()
 
 
 class Described(NamedTuple):
@@ -34,24 +37,9 @@ class Described(NamedTuple):
     root: Mapping[str, Any]
     place: Any
 
-    def kinds(self, depth: int = 0) -> frozenset[str]:
+    def kinds(self) -> frozenset[str]:
         """Return which kinds of JSON values it may be; a whole number is a ``number``."""
-        described = followed(self.root, self.place)
-        if described is None or depth > _NESTED_MAX:
-            return frozenset() if self.place is False else frozenset(_WORDS)
-        found = frozenset(_WORDS)
-        if isinstance(kinds := described.get("type"), str | list):
-            named = [kinds] if isinstance(kinds, str) else kinds
-            found &= frozenset("number" if kind == "integer" else str(kind) for kind in named)
-        for values in ([described["const"]] if "const" in described else None, described.get("enum")):
-            if isinstance(values, list):
-                found &= frozenset(map(_kind_of, values))
-        for choice in ("anyOf", "oneOf"):
-            if options := listed(described.get(choice)):
-                found &= _together(Described(self.root, each).kinds(depth + 1) for each in options)
-        for part in listed(described.get("allOf")):
-            found &= Described(self.root, part).kinds(depth + 1)
-        return found
+        return _kinds(self.root, self.place, {})
 
     @property
     def required(self) -> list[str]:
@@ -69,11 +57,17 @@ class Described(NamedTuple):
         fields = (followed(self.root, self.place) or {}).get("properties")
         return [*fields] if isinstance(fields, Mapping) else []
 
+    @property
+    def items(self) -> list[Described]:
+        """All that an item may be, whichever it is; nothing where there can be none."""
+        first = listed((followed(self.root, self.place) or {}).get("prefixItems"))
+        return [each for index in range(len(first) + 1) for each in self.at(index)]
+
     def at(self, *keys: str | int) -> list[Described]:
         """Return all that may be at a place below; nothing where there can be no such place."""
         places = [self.place]
         for key in keys:
-            places = [each for place in places for each in below(self.root, place, key)]
+            places = below(self.root, places, key)
         return [Described(self.root, each) for each in places]
 
 
@@ -107,8 +101,31 @@ def misfit(given: Sequence[Described], taken: Described, depth: int = 0) -> str 
     return None
 
 
+def _kinds(root: Mapping[str, Any], place: Any, known: dict[int, frozenset[str]]) -> frozenset[str]:
+    """Return the kinds of a part; each part is looked at once, and one that holds itself there may be anything."""
+    described = followed(root, place)
+    if described is None or len(known) > _PARTS_MAX:
+        return _NONE if place is False else _ALL
+    if (found := known.get(id(described))) is not None:
+        return found
+    found = known[id(described)] = _ALL
+    if isinstance(kinds := described.get("type"), str | list):
+        named = [kinds] if isinstance(kinds, str) else kinds
+        found &= frozenset("number" if kind == "integer" else str(kind) for kind in named)
+    for values in ([described["const"]] if "const" in described else None, described.get("enum")):
+        if isinstance(values, list):
+            found &= frozenset(map(_kind_of, values))
+    for choice in ("anyOf", "oneOf"):
+        if options := listed(described.get(choice)):
+            found &= _together(_kinds(root, each, known) for each in options)
+    for part in listed(described.get("allOf")):
+        found &= _kinds(root, part, known)
+    known[id(described)] = found
+    return found
+
+
 def _together(kinds: Iterable[frozenset[str]]) -> frozenset[str]:
-    return frozenset[str]().union(*kinds)
+    return _NONE.union(*kinds)
 
 
 def _kind_of(value: Any) -> str:

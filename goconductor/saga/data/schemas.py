@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from goconductor.errors import nearest
@@ -45,52 +45,73 @@ def lack(schema: Mapping[str, Any], keys: Sequence[str | int]) -> str | None:
     places: list[Any] = [schema]
     for key in keys:
         known: set[str] = set()
-        places = [each for place in places for each in _below(schema, place, key, known, 0)]
+        places = _below(schema, places, key, known)
         if not places:
             return f"the input's schema has no {key!r} there; {nearest(str(key), known)}"
     return None
 
 
-def below(root: Mapping[str, Any], place: Any, key: str | int) -> Iterator[Any]:
-    """Yield the schemas of the value at a key; True where any value may be there, and nothing where there can be no such place.
+def below(root: Mapping[str, Any], places: Iterable[Any], key: str | int) -> list[Any]:
+    """Return the schemas of the value at a key; True where any value may be there, and nothing where there can be no such place.
 
     Args:
         root: the whole schema.
-        place: a part of it.
+        places: parts of it, of which each may describe the value that has the key.
         key: the name or index.
     """
-    return _below(root, place, key, set(), 0)
+    return _below(root, places, key, set())
 
 
-def _below(root: Mapping[str, Any], place: Any, key: str | int, known: set[str], depth: int) -> Iterator[Any]:
-    """Yield the schemas of the value at a key; True where any value may be there, and nothing where there can be no such
-    place.
-    """
-    if place is False or depth > _NESTED_MAX:
-        return
-    described = followed(root, place)
-    if described is None:
-        yield True
-        return
-    kinds = described.get("type")
-    kind = "object" if isinstance(key, str) else "array"
-    if kinds is not None and kind not in ([kinds] if isinstance(kinds, str) else listed(kinds)):
-        return
-    for choice in ("anyOf", "oneOf"):
-        options = listed(described.get(choice))
-        if options and not any(any(_below(root, option, key, known, depth + 1)) for option in options):
-            return
-    if not all(any(_below(root, part, key, known, depth + 1)) for part in listed(described.get("allOf"))):
-        return
-    own = _member(described, key, known) if isinstance(key, str) else _item(described, key)
-    if own is False:
-        return
-    parts = [part for choice in ("anyOf", "oneOf", "allOf") for part in listed(described.get(choice))]
-    if own is True and parts:
-        for part in parts:
-            yield from _below(root, part, key, known, depth + 1)
-    else:
-        yield own
+def _below(root: Mapping[str, Any], places: Iterable[Any], key: str | int, known: set[str]) -> list[Any]:
+    search = _Search(root, key, known)
+    return _each_once(part for place in places for part in search.below(place, 0))
+
+
+class _Search:
+    """Looks for a key. Each part is looked at once, as choices may share parts, and a part may hold itself."""
+
+    def __init__(self, root: Mapping[str, Any], key: str | int, known: set[str]) -> None:
+        self._root = root
+        self._key = key
+        self._known = known
+        self._found: dict[int, list[Any]] = {}
+        """By the identity of a part; of those that are being looked at, and so hold themselves, that anything may be there."""
+
+    def below(self, place: Any, depth: int) -> list[Any]:
+        if place is False:
+            return []
+        described = followed(self._root, place)
+        if described is None or depth > _NESTED_MAX:
+            return [True]
+        if (found := self._found.get(id(described))) is None:
+            self._found[id(described)] = [True]
+            found = self._found[id(described)] = self._inside(described, depth + 1)
+        return found
+
+    def _inside(self, described: Mapping[str, Any], depth: int) -> list[Any]:
+        key, kinds = self._key, described.get("type")
+        kind = "object" if isinstance(key, str) else "array"
+        if kinds is not None and kind not in ([kinds] if isinstance(kinds, str) else listed(kinds)):
+            return []
+        parts: list[Any] = []
+        for choice in ("anyOf", "oneOf"):
+            if options := listed(described.get(choice)):
+                possible = [part for option in options for part in self.below(option, depth)]
+                if not possible:
+                    return []
+                parts += possible
+        for each in listed(described.get("allOf")):
+            if not (possible := self.below(each, depth)):
+                return []
+            parts += possible
+        own = _member(described, key, self._known) if isinstance(key, str) else _item(described, key)
+        if own is False:
+            return []
+        return _each_once(parts) if own is True and parts else [own]
+
+
+def _each_once(parts: Iterable[Any]) -> list[Any]:
+    return [*{id(part): part for part in parts}.values()]
 
 
 def _member(place: Mapping[str, Any], key: str, known: set[str]) -> Any:

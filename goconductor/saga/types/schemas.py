@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -21,16 +22,33 @@ _VALUES = ("default", "const", "enum")
 def read_as(kind: Any) -> dict[str, Any]:
     """Return the schema of JSON values that become values of a type; what it says nothing of may become one, or not."""
     read: dict[str, Any] = _numbers_are_decimals(_schema(kind))
-    return read
+    tags = frozenset(tag for tag in map(_tag_of, parts(kind)) if tag is not None)
+    return _untagged(read, tags) if tags else read
 
 
-@functools.lru_cache(maxsize=4096)
 def written_as(kind: Any) -> dict[str, Any]:
     """Return the schema of the JSON values that values of a type are kept as: records have their fields and no more, unless
     there are other records that derive from one of them.
     """
-    made = _schema(kind)
-    return made if any(map(_is_open, parts(kind))) else _closed(made)
+    is_open = any(map(_is_open, parts(kind)))  # asked each time: a record may be derived from it later
+    return _described(kind) if is_open else _closed_of(kind)
+
+
+@functools.lru_cache(maxsize=4096)
+def _described(kind: Any) -> dict[str, Any]:
+    return _schema(kind)
+
+
+@functools.lru_cache(maxsize=4096)
+def _closed_of(kind: Any) -> dict[str, Any]:
+    return _closed(_described(kind))
+
+
+def _tag_of(kind: Any) -> str | None:
+    """Return the name of the field in which a struct says which one it is; None where it says so nowhere."""
+    record: Any = typing.get_origin(kind) or kind
+    is_struct = inspect.isclass(record) and issubclass(record, msgspec.Struct)
+    return record.__struct_config__.tag_field if is_struct else None
 
 
 def _is_open(kind: Any) -> bool:
@@ -53,6 +71,16 @@ def _schema(kind: Any) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  (annotations are expressions, which may raise anything; the reader of the type reports it)
         return _OPEN
     return {**schema, "$defs": components}
+
+
+def _untagged(schema: Any, tags: AbstractSet[str]) -> Any:
+    """Return a schema that asks for no tag: msgspec reads the only struct that there can be without one."""
+    if isinstance(schema, dict):
+        parts = {key: each if key in _VALUES else _untagged(each, tags) for key, each in schema.items()}
+        if isinstance(needed := parts.get("required"), list):
+            parts["required"] = [name for name in needed if name not in tags]
+        return parts
+    return [_untagged(each, tags) for each in schema] if isinstance(schema, list) else schema
 
 
 def _numbers_are_decimals(schema: Any) -> Any:
