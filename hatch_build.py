@@ -38,7 +38,11 @@ class CompiledWheel(BuildHookInterface[Any]):
         sources = chosen(root, self.config)
         work = Path(tempfile.mkdtemp(prefix="goconductor-compiled-"))
         self._work = work
-        library = _compile(root, sources, work)
+        try:
+            library = _compile(root, sources, work)
+        except BaseException:
+            shutil.rmtree(work)  # a build that fails is not finalized
+            raise
         listed = work / "compiled.txt"
         listed.write_text("".join(f"{module_of(source)}\n" for source in sources))
         build_data["force_include"] |= {str(library / file): file.as_posix() for file in _files(library)}

@@ -114,7 +114,7 @@ async def test_a_filter_selects_what_fits_now(bench: Bench) -> None:
     [
         ("paus", {}, r"request 'paus' is none; did you mean pause\?"),
         ("pause", {"step": "charge"}, "step is given, but pause is about the saga as a whole; leave it out"),
-        ("pause", {"values": {"forced": True}}, "values.forced is unknown; it takes none"),
+        ("pause", {"values": {"forced": True}}, "values.forced is unknown; there are: children"),
         ("skip", {"values": {"force": True}}, r"values.force is unknown; did you mean forced\?"),
         ("skip", {"values": {"forced": "yes"}}, "values.forced should be true or false"),
         ("declare", {"values": {"happened": True}}, "step is missing: declare is about one step, so name it"),
