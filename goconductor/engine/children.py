@@ -288,7 +288,8 @@ class Children:
         """Start a child, or take its key for one that never begins."""
         child = plan.children[parent.step]
         its_plan = await self._definitions.plan(child.name, child.version)
-        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent, priority=state.priority)
+        priority = state.priority or its_plan.definition.priority  # none is 0, as where a door starts it
+        start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent, priority=priority)
         if never:
             return await start(None, never=never)
         try:

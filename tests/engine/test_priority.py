@@ -61,8 +61,11 @@ async def test_a_greater_priority_takes_the_last_place_of_a_full_queue() -> None
     assert [*capacity.waiting] == [third, first]
 
 
-async def test_a_saga_that_a_step_starts_has_the_same(world: World) -> None:
-    child = Saga[Any]("child")
+@pytest.mark.parametrize(("given", "own", "taken"), [(7, 0, 7), (7, -3, 7), (0, -3, -3)])
+async def test_a_saga_that_a_step_starts_has_the_same_or_that_of_its_definition(
+    world: World, given: int, own: int, taken: int
+) -> None:
+    child = Saga[Any]("child", priority=own)
     child.step("shop.look")
     parent = Saga[Any]("parent")
     first = parent.step("shop.look", pivot=True)
@@ -75,10 +78,10 @@ async def test_a_saga_that_a_step_starts_has_the_same(world: World) -> None:
     node = await world.node(shop)
     await node.definitions.register(child.definition)
     plan = await node.definitions.register(parent.definition, children={"child": child.definition.version})
-    started = await starting.start(ANYBODY, node, plan, None, priority=7)
+    started = await starting.start(ANYBODY, node, plan, None, priority=given)
     await world.end_of(started.saga_id)
     states = [await world.state(saga_id) for saga_id in world.store.data.heads]
-    assert [state.priority for state in states] == [7, 7]
+    assert [state.priority for state in states] == [given, taken]
 
 
 @pytest.mark.parametrize("priority", [101, -101, True, "high", 1.5, 0.0, None])
