@@ -76,6 +76,10 @@ async def order() -> Order:
 
 
 @shop.step
+async def order_of(lines: list[Line]) -> None: ...
+
+
+@shop.step
 async def model() -> Model:
     return Model(number=1)
 
@@ -131,6 +135,17 @@ def test_what_may_fit_is_taken(write: Callable[[Saga[Order]], object]) -> None:
     saga = Saga("order", input=Order)
     write(saga)
     assert saga.definition
+
+
+def test_an_input_may_be_kept_in_the_form_that_pydantic_writes() -> None:
+    saga = Saga("order", input=Model)
+    saga.step(name, inputs={"text": saga.input.number})
+    saga.step(count, inputs={"pieces": saga.input.number})
+    check_definition(shop, saga.definition, saga.input_type)
+    lists = Saga("order", input=Model)
+    lists.step(order_of, inputs={"lines": lists.input.number})
+    with pytest.raises(DefinitionError, match="a number or a text, where a list is taken"):
+        _ = lists.definition
 
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}, "l": {"type": "array"}}}

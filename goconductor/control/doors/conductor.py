@@ -341,7 +341,7 @@ class Conductor:
         check_type("saga", saga, Saga, _SAGA)
         known, serial = self._registered.get(saga), self._node.instance.serial
         if known is None or known[0] is not saga.definition or known[2] != serial:
-            check_definition(self._node.registry, saga.definition)
+            check_definition(self._node.registry, saga.definition, saga.input_type)
             system.check(saga.definition)
             children = {each.name: (await self._plan(each)).version for each in saga.sagas}
             plan = await self._node.definitions.register(saga.definition, children=children)

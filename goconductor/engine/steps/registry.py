@@ -218,12 +218,13 @@ def check(registry: StepRegistry) -> None:
         raise DefinitionError(registry.name, problems)
 
 
-def check_definition(registry: StepRegistry, definition: Definition) -> None:
+def check_definition(registry: StepRegistry, definition: Definition, input_type: Any = Any) -> None:
     """Refuse a definition that asks a participant for what it does not have. One without steps is asked for nothing.
 
     Args:
         registry: the participant's steps.
         definition: that can run otherwise.
+        input_type: the type that its schema was made from, where that is at hand.
 
     Raises:
         DefinitionError: with all problems.
@@ -235,7 +236,7 @@ def check_definition(registry: StepRegistry, definition: Definition) -> None:
     kinds: dict[str | None, Any] = {
         step.id: action.returns for step in definition.steps if step.fallback is None and (action := code.get(step.id))
     }
-    known = Known(kinds, definition.input_schema)
+    known = Known({None: input_type, **kinds}, definition.input_schema)
     for step, seen in known.each(definition.steps):
         if not step.run:
             continue  # nobody runs it

@@ -15,7 +15,7 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Step
 from goconductor.saga.types.annotations import is_pydantic_model, parts
 from goconductor.saga.types.references import binding_by_position, type_of
-from goconductor.saga.types.schemas import written_as
+from goconductor.saga.types.schemas import written_as, written_by_pydantic
 
 
 class Known(NamedTuple):
@@ -48,7 +48,9 @@ class Known(NamedTuple):
             return [each for item in self.items for each in item.at(*reference.keys)]
         placed = binding_by_position(binding, self.types)
         if reference.root == "input" and self.schema is not None:
-            return Described(self.schema, self.schema).at(*Reference.parse(placed.ref or "").keys)
+            # what a model of pydantic's is given may differ from what it is kept as
+            schemas = [self.schema, *written_by_pydantic(self.types.get(None, Any))]
+            return [each for schema in schemas for each in Described(schema, schema).at(*Reference.parse(placed.ref or "").keys)]
         if any(map(is_pydantic_model, parts(self.types.get(reference.step)))):
             return []  # pydantic may write a field in another form than its type's
         if (kind := type_of(placed, self.types)) in (None, NoneType):

@@ -35,6 +35,19 @@ def written_as(kind: Any) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=4096)
+def written_by_pydantic(kind: Any) -> tuple[dict[str, Any], ...]:
+    """Return the schema of the JSON values that pydantic writes values of a type as; nothing where it does not write them."""
+    if not any(map(is_pydantic_model, parts(kind))):
+        return ()
+    from pydantic import TypeAdapter  # noqa: PLC0415  (only users of pydantic pay for its import)
+
+    try:
+        return (TypeAdapter(kind).json_schema(by_alias=False, mode="serialization"),)
+    except Exception:  # noqa: BLE001  (a serializer may have no schema; then it may write anything)
+        return (_OPEN,)
+
+
+@functools.lru_cache(maxsize=4096)
 def _described(kind: Any) -> dict[str, Any]:
     return _schema(kind)
 
