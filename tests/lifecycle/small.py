@@ -14,6 +14,7 @@ VALUES = {"#": "input.yes", "/": "input.missing", "*": 'steps["s" + "2"].output'
 ONCE = Retry(attempts_max=1)
 MANY = 99
 CHILD = Child(name="other", version="1")
+HELD = Child(name="other", version="1", held=True)
 MAPS = {"@": "$.input.one", "^": "$.input.missing"}
 DELAYS = {"~": Delay(seconds=5.0), "%": Delay(until="$.input.missing")}
 LOCK = Lock("k")
@@ -293,12 +294,13 @@ def asks_a_signal(*, pivot: bool = False, beside: bool = False, then: Step = MOR
     return Definition(name="small", steps=tuple(steps))
 
 
-def asks_a_value(*beside: Step, x: int = 7, starts: bool = False, id: str = "s1") -> Definition:
+def asks_a_value(*beside: Step, x: int = 7, starts: Child | None = None, id: str = "s1") -> Definition:
     """A step that runs, or starts a saga, where a value says so, and the value reads an input that a restart may give anew."""
     value = Step(id="v", value="inputs.x > 3", inputs={"x": Binding(value=x)})
     then = Step(id=id, run="service.s1", after=("v",), when="steps.v.output", undo="none", unknowns_max=1, retry=ONCE)
-    if starts:
-        then = Step(id="s1", saga=CHILD, after=("v",), when="steps.v.output", undo=UNDO, compensation_retry=ONCE)
+    if starts is not None:
+        undo, policy = (None, None) if starts.held else (UNDO, ONCE)
+        then = Step(id="s1", saga=starts, after=("v",), when="steps.v.output", undo=undo, compensation_retry=policy)
     return Definition(name="small", steps=(value, then, *beside))
 
 
@@ -334,9 +336,12 @@ RESTARTED = {
     "what is handed out, beside a step": asks_a_value(STEP, id="h"),
     "what is asked of a value beside a wait": asks_a_value(Step(id="w", wait=GO)),
     "what is asked of a value beside a step": asks_a_value(STEP),
-    "what is asked of a value by a step that starts a saga": asks_a_value(starts=True),
-    "the same, beside a wait": asks_a_value(Step(id="w", wait=GO), starts=True),
-    "the same, beside a step": asks_a_value(STEP, starts=True),
+    "what is asked of a value by a step that starts a saga": asks_a_value(starts=CHILD),
+    "the same, beside a wait": asks_a_value(Step(id="w", wait=GO), starts=CHILD),
+    "the same, beside a step": asks_a_value(STEP, starts=CHILD),
+    "what is asked of a value by a step that starts a saga which undoes itself": asks_a_value(starts=HELD),
+    "the same saga, beside a wait": asks_a_value(Step(id="w", wait=GO), starts=HELD),
+    "the same saga, beside a step": asks_a_value(STEP, starts=HELD),
     "a value that says no, beside a wait": asks_a_value(Step(id="w", wait=GO), x=1),
     "a value that says no, beside a step": asks_a_value(STEP, x=1),
     "the same after a pivot": asks_a_signal(pivot=True),
