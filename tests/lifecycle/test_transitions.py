@@ -16,11 +16,11 @@ from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
 from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.state import Failure, SagaState, Side, StepState
-from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, PausedWith, SagaStatus
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, FIRST_STATUSES, SAGA_MOVES
 from goconductor.lifecycle.fold import Fold
 from goconductor.saga.definition import Definition, every_step
-from goconductor.saga.plan import plan
+from goconductor.saga.plan import Plan, plan
 from tests.lifecycle.sagas import FINAL, INPUT, sensible
 from tests.lifecycle.small import HANDED_OUT, JOINED, MANY, REPEATED, RESTARTED, SMALL
 
@@ -162,6 +162,7 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
             while level:
                 reached = []
                 for state in level:
+                    _with_parent(sagas, compiled, state)
                     for event in possible(state, restarts=restarts):
                         if state.rounds and isinstance(event, e.RestartRequested):
                             continue
@@ -188,6 +189,17 @@ def made() -> tuple[Moves, Moves, Moves, set[Any]]:
                 level = reached
     firsts |= _held(sagas)
     return sagas, actions, compensations, firsts
+
+
+def _with_parent(sagas: Moves, compiled: Plan, state: SagaState) -> None:
+    """Add the moves of a saga that is paused, or resumed, with the one whose step has started it: they lead where its own do."""
+    paused = msgspec.structs.replace(state, paused_with=PausedWith.PARENT) if state.paused else state
+    for event in (e.PausedWithParent(reason="because"), e.ResumedWithParent()):
+        try:
+            after = decide(compiled, paused, event).state
+        except (UnexpectedEventError, RequestRefusedError):
+            continue
+        sagas[type(event)][state.status].add(after.status)
 
 
 def _held(sagas: Moves) -> set[Any]:
