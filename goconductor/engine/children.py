@@ -30,7 +30,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from goconductor.aio.tasks import Tasks
@@ -80,6 +80,7 @@ LAST_WORDS_SECONDS = 5.0
 """Seconds that a process which leaves gives to what is in flight."""
 NOT_WANTED = "the step that was to start it went back before"
 
+_About: TypeAlias = tuple[UUID, str, Direction]
 FindStarted = Callable[[str, str, str], Awaitable[UUID | None]]
 """Returns the saga that was started in a namespace, by its name, under a key; None where none was."""
 Rest = Callable[[Sequence[Known]], Awaitable[None]]
@@ -184,7 +185,10 @@ class Children:
         self._appender = appender
         self._fit = fit
         self._output_bytes_max = output_bytes_max
-        self._looking: set[tuple[UUID, str, Direction]] = set()
+        self._looking: dict[_About, int] = {}
+        """What is being seen to, and at which place of the parent's log."""
+        self._newer: dict[_About, Callable[[], None]] = {}
+        """What was asked of the same since, the last one only: a pause and its resumption may come in one moment."""
         self._tasks = Tasks()
         self._closed = False
         self._told: Batcher[Known, None] = Batcher(partial(_rested, rest))
@@ -199,11 +203,20 @@ class Children:
             again: somebody may have done it before.
         """
         about = view.state.saga_id, work.step, work.direction
-        if self._closed or about in self._looking:
+        if self._closed:
             return
-        self._looking.add(about)
+        if about in self._looking:
+            if view.seq > self._looking[about]:
+                self._newer[about] = partial(self.see_to, plan, view, work, again=True)
+            return
+        self._looking[about] = view.seq
         task = self._begin(partial(self._see_to, plan, view.state, work, again=again), view.state.saga_id)
-        task.add_done_callback(lambda _: self._looking.discard(about))
+        task.add_done_callback(lambda _: self._seen_to(about))
+
+    def _seen_to(self, about: _About) -> None:
+        del self._looking[about]
+        if (newer := self._newer.pop(about, None)) is not None:
+            newer()
 
     def has_ended(self, plan: Plan, view: View) -> None:
         """Tell the parent of a saga that has ended or is held, if it has one, and release the children of one that has ended."""

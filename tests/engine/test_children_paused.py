@@ -73,6 +73,22 @@ async def test_its_children_pause_and_resume_with_it(world: World) -> None:
     assert (await world.end_of(saga_id)).status is SagaStatus.COMPLETED
 
 
+async def test_whoever_is_asked_twice_in_a_moment_does_what_was_asked_last(world: World) -> None:
+    shop = Shop()
+    node = await world.node(shop.steps)
+    saga_id, child = await begun(world, node, shop)
+    await ask(ANYBODY, node, saga_id, ALL)
+    await ask(ANYBODY, node, saga_id, ResumeRequested())  # while the child is still being asked to pause
+    await world.live(0.5)
+    assert await pauses(world, saga_id, child) == ON
+    await ask(ANYBODY, node, saga_id, ALL)
+    await world.live(0.5)
+    await ask(ANYBODY, node, saga_id, ResumeRequested())
+    await ask(ANYBODY, node, saga_id, ALL)
+    await world.live(0.5)
+    assert await pauses(world, saga_id, child) == PAUSED
+
+
 async def test_a_pause_alone_leaves_its_children_at_work(world: World) -> None:
     shop = Shop()
     node = await world.node(shop.steps)
