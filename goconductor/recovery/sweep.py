@@ -285,6 +285,8 @@ class Sweeper:
         for work in repairs.children:
             see_to = partial(self._node.children.see_to, plan, view, work, again=True)
             key = key_of(view.state.saga_id, work)
+            if view.state.paused_with:  # they were asked to pause, perhaps after a day, so the looks begin anew
+                key = LeaseKey(key.saga_id, key.step, key.direction, -view.seq)
             next_looks.append(self._ever_more_seldom(see_to, key, look, CHILD_LOOK_SECONDS_MAX, at_once=bool(look.dead)))
         if view.state.paused_with is PausedWith.PARENT:
             see_to = partial(self._node.children.look_up, view)

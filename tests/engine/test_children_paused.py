@@ -102,6 +102,7 @@ async def test_whoever_was_to_pause_or_resume_them_may_die(world: World, monkeyp
     shop = Shop()
     node = await world.node(shop.steps)
     saga_id, child = await begun(world, node, shop)
+    await world.live(86_400.0)  # so that the leader looks once an hour
     see_to = Children.see_to
 
     def by_the_sweep_only(self: Children, *given: Any, again: bool = False) -> None:
