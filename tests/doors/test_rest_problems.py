@@ -280,7 +280,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/sagas/{saga_id}/diagram",
         *(
             f"/v1/sagas/{{saga_id}}/{request}"
-            for request in ("pause", "resume", "abort", "terminate", "restart", "drop-signal", "migrate")
+            for request in ("pause", "resume", "abort", "terminate", "restart", "restart-as-new", "drop-signal", "migrate")
         ),
         "/v1/sagas/{saga_id}/restart/preview",
         *("/v1/workers", "/v1/workers/{session}", "/v1/workers/{session}/poll", "/v1/keys", "/v1/keys/{key_id}", "/v1/outcomes"),
