@@ -48,6 +48,22 @@ def test_python_makes_the_same_version_with_references_and_retries(seed: int) ->
     assert made_by(as_python(definition)).version == definition.version
 
 
+def test_python_says_of_an_item_within_a_repeat_and_of_a_turn_within_a_map_whose_they_are() -> None:
+    seen = {"item": {"ref": "$.item"}, "turn": {"ref": "$.previous"}, "place": {"ref": "$.index"}, "all": {"ref": "$.input.n"}}
+    do = [{"id": "ask", "run": "shop.ask", "inputs": seen}]
+    turns = {"id": "turns", "repeat": {"do": do, "until": "true", "max": 2}}
+    items = {"id": "items", "map": {"over": "$.input.list", "do": do}}
+    outer = [
+        {"id": "each", "map": {"over": "$.input.list", "do": [turns]}},
+        {"id": "again", "after": ["each"], "repeat": {"do": [items], "until": "true", "max": 2}},
+    ]
+    definition = read({"name": "nested", "steps": outer})
+    code = as_python(definition)
+    assert made_by(code).version == definition.version
+    written = ("each.item", "turns.previous", "turns.index", "again.previous", "items.item", "items.index")
+    assert [place for place in written if place not in code] == []
+
+
 @given(VALUES, TEXTS, TEXTS)
 def test_python_keeps_constants_names_and_schemas(value: object, parameter: str, key: str) -> None:
     step = {"id": "class", "run": "shop.sell", "inputs": {parameter: {"value": value}, "all": {"value": [value]}}}

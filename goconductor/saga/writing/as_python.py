@@ -29,6 +29,8 @@ _BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "repeat", "saga", "sa
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback", "locks"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
 
+_OF_MAP, _OF_REPEAT = frozenset({"item", "index"}), frozenset({"previous", "index"})
+
 
 def as_python(definition: Definition) -> str:
     """Write a definition as Python code.
@@ -72,10 +74,12 @@ class _Writer:
         if definition.output is not None:
             yield _call(f"{self._saga}.returns", [self._binding(definition.output, "the saga's output")], {})
 
-    def _enter(self, variable: str, steps: tuple[Step, ...], output: Binding | None = None) -> None:
+    def _enter(
+        self, variable: str, steps: tuple[Step, ...], output: Binding | None = None, roots: frozenset[str] = frozenset({"input"})
+    ) -> None:
         named = _named(steps, output)
         variables = {step.id: _variable(step.id, self._taken) for step in steps if step.id in named}
-        self._scopes.append(_Scope(variable, {step.id for step in steps}, variables, set()))
+        self._scopes.append(_Scope(variable, {step.id for step in steps}, variables, set(), roots))
 
     def _all(self, steps: Iterable[Step]) -> Iterator[str]:
         scope = self._scopes[-1]
@@ -84,7 +88,7 @@ class _Writer:
             yield self._step(step, f"{target}{scope.variable}")
             scope.written.add(step.id)
             if step.body:
-                self._enter(scope.variables[step.id], step.body)
+                self._enter(scope.variables[step.id], step.body, roots=_OF_MAP if step.map is not None else _OF_REPEAT)
                 yield from self._all(step.body)
                 self._scopes.pop()
 
@@ -204,8 +208,11 @@ class _Writer:
                 f"{what} refers to {text}, which Python writes as {reference}; register the document with that, "
                 "then it is the same version."
             )
-        around = self._saga if reference.root == "input" else self._scopes[-1].variable
-        root = f"{around}.{reference.root}" if reference.step is None else f"{self._object(reference.step)}.output"
+        if reference.step is None:
+            around = next(each for each in reversed(self._scopes) if reference.root in each.roots)
+            root = f"{around.variable}.{reference.root}"
+        else:
+            root = f"{self._object(reference.step)}.output"
         return root + "".join(
             f".{key}" if isinstance(key, str) and _is_attribute(key) else f"[{key!r}]" for key in reference.keys
         )
@@ -224,12 +231,14 @@ class _Scope(NamedTuple):
         steps: their ids.
         variables: of those that are named further down.
         written: those that are written by now.
+        roots: of references that it answers itself: those to a map's item within a repeat are the map's.
     """
 
     variable: str
     steps: set[str]
     variables: dict[str, str]
     written: set[str]
+    roots: frozenset[str]
 
 
 def _named(steps: Iterable[Step], output: Binding | None) -> set[str]:
