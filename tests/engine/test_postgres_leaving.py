@@ -44,12 +44,12 @@ shop = Participant("shop")
 
 @shop.step
 def hang():
-    print("hangs", flush=True)
+    print("hangs\\n", end="", flush=True)  # in one write: the other step prints at the same time
     threading.Event().wait()
 
 @shop.step
 async def swallow():
-    print("swallows", flush=True)
+    print("swallows\\n", end="", flush=True)
     while True:
         try:
             await asyncio.Event().wait()

@@ -32,7 +32,7 @@ from tests.failover.fleet import Fleet, sailing
 from tests.failover.shop import TRANSACTIONAL, noted
 from tests.servers.patroni import Member
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 synchronous = pytest.mark.parametrize("driven", [pytest.param(True, id="synchronous")], indirect=True)
 asynchronous = pytest.mark.parametrize("driven", [pytest.param(False, id="asynchronous")], indirect=True)
