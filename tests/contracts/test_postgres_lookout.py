@@ -93,6 +93,9 @@ async def test_absence_needs_one_look_for_all_who_ask_at_one_time(primaries: Pri
         gone = unknown.__class__(int=unknown.int + 1)
         assert await asyncio.gather(*(store.sagas.head(gone) for _ in range(20))) == [None] * 20
         assert 1 <= other.accepted < 20  # four ask at once, and those that ask meanwhile share the next
+        before = other.accepted
+        assert await store.sagas.started(DEFAULT_NAMESPACE, "order", "never", sure=False) is None
+        assert other.accepted == before  # who need not be sure costs no look
 
 
 async def test_one_server_is_not_dialled_again(postgres_url: str) -> None:

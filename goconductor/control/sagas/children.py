@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from goconductor.engine.children import child_of
@@ -28,7 +29,8 @@ async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID
         return {}
     found: dict[str, UUID] = {}
     begun = [name for name, step in state.steps.items() if name in plan.children and step.action.attempt]
+    started = partial(node.store.sagas.started, sure=False)
     for name in begun[:LOOKED_UP_MAX]:
-        if (child := await child_of(node.store.sagas.started, plan, state, name)) is not None:
+        if (child := await child_of(started, plan, state, name)) is not None:
             found[name], _ = child
     return found

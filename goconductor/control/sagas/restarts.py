@@ -55,7 +55,7 @@ async def restarted_as(node: Node, head: Head) -> UUID | None:
     Raises:
         StoreUnavailableError: the database cannot be reached.
     """
-    return await node.store.sagas.started(DEFAULT_NAMESPACE, head.saga, _key(head.saga_id))
+    return await node.store.sagas.started(DEFAULT_NAMESPACE, head.saga, _key(head.saga_id), sure=False)
 
 
 async def restart(

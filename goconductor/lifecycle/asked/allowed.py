@@ -54,10 +54,12 @@ def of_steps(plan: Plan, state: SagaState, unattended: Collection[str] = ()) -> 
         for name, step in (state.steps.items() if not state.phase.ended else ())
         if _waits(step.action.status, step.compensation.status) or name in unattended
     ]
-    now = Fold(plan, state) if open_steps else None
+    if not open_steps:
+        return found
+    now = Fold(plan, state)
     for name in open_steps[: max(1, STEPS_LOOKED_AT_MAX // max(1, len(state.steps)))]:
         tries = _tries(plan, state, name, forced=name in unattended)
-        if requests := [request for request, event in tries if now is not None and _accepts(now, event)]:
+        if requests := [request for request, event in tries if _accepts(now, event)]:
             found[name] = requests
     return found
 

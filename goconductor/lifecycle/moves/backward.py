@@ -82,6 +82,7 @@ def reported(fold: Fold, event: CompensationReported) -> None:
         RequestRefusedError: it comes too late, or is about nothing that was handed out.
     """
     waiting.check(fold, event)
+    fold.fields["undo_handed_out"] = True  # it may have been reported before its process could say that it was handed out
     if event.failure is None:
         succeeded(fold, event)
     else:

@@ -115,7 +115,7 @@ def silent(fold: Fold, event: TimerFired) -> None:
     if side.due_at is None or event.at < side.due_at:
         raise UnexpectedEventError(f"the timer is of the wait before attempt {event.attempt}, which was handed out meanwhile")
     if not outside.is_too_late(fold, name):
-        outside.ask(fold, name, TimerFired)
+        ACTIONS.ask(fold, event)
         return
     total = fold.plan.steps[name].total_timeout_seconds
     failure = Failure(outside.NO_OUTCOME, f"nobody reported its outcome within its total timeout of {total:g} s", retryable=False)

@@ -21,8 +21,8 @@ from __future__ import annotations
 import msgspec
 
 from goconductor.errors import RequestRefusedError
-from goconductor.lifecycle.facts.effects import RunAction, SetTimer
-from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, Report, StepEvent
+from goconductor.lifecycle.facts.effects import SetTimer
+from goconductor.lifecycle.facts.events import ActionHandedOut, OutcomeReported, Report
 from goconductor.lifecycle.facts.state import Side, SideStatus
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.fold import Fold
@@ -65,14 +65,6 @@ def handed_out(fold: Fold, event: ActionHandedOut) -> bool:
     if due_at is not None:
         fold.set_timer(SetTimer(name, Direction.ACTION, side.attempt, step.round, due_at))
     return True
-
-
-def ask(fold: Fold, name: str, cause: type[StepEvent]) -> None:
-    """Run a step that was handed out again, to ask what became of it."""
-    side = fold.step(name).action
-    again = side.to(ActionStatus.SENT, attempt=side.attempt + 1, asked=side.asked + 1)
-    step = fold.set_action(name, cause, again)
-    fold.ask(RunAction(name, again.attempt, step.round))
 
 
 def is_too_late(fold: Fold, name: str) -> bool:

@@ -42,7 +42,7 @@ from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.moves import beginning, forward, locking, outside, signals, slots, terminating
 from goconductor.lifecycle.moves.kinds import kind_of, undo_wait
 from goconductor.lifecycle.moves.retrying import ACTIONS, COMPENSATIONS
-from goconductor.lifecycle.moves.returning import joining, rewinding, turning, waiting
+from goconductor.lifecycle.moves.returning import joining, rewinding, turning
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.saga.definition import Binding, StepRole
 from goconductor.saga.plan import Plan
@@ -169,13 +169,13 @@ def retry(fold: Fold, event: RetryRequested) -> None:
     elif step.action.status in (ActionStatus.STUCK, ActionStatus.BACKOFF):
         ACTIONS.again(fold, event, unknowns=min(step.action.unknowns, 1))
     elif outside.is_outside(fold, name):
-        outside.ask(fold, name, RetryRequested)
+        ACTIONS.ask(fold, event)
     elif step.compensation.status in _ASKS_AGAIN and name in fold.plan.undo_waits:
         undo_wait.begin(fold, name, RetryRequested)
     elif step.compensation.status in (CompensationStatus.STUCK, CompensationStatus.BACKOFF):
         COMPENSATIONS.again(fold, event, unknowns=0)
     elif step.compensation.status is CompensationStatus.WAITING:
-        waiting.ask(fold, name, RetryRequested)
+        COMPENSATIONS.ask(fold, event)
     else:
         raise _does_not_wait(fold, name, "retried")
 

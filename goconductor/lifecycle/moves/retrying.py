@@ -140,6 +140,11 @@ class Attempts(abc.ABC, Generic[SideStatus]):
             side = _replace(side, ends_at=fold.plan.ends_at(event.step, fold.at))
         self._send(fold, event, side)
 
+    def ask(self, fold: Fold, event: StepEvent) -> None:
+        """Run the code of what was handed out again, to ask what became of it. That is no retry, and does not count as one."""
+        side = self.side(fold.step(event.step))
+        self._send(fold, event, side.to(self._sent, attempt=side.attempt + 1, asked=side.asked + 1))
+
     def _send(self, fold: Fold, event: StepEvent, side: Side[SideStatus]) -> None:
         self.put(fold, event.step, type(event), side)
         fold.ask(self._run(event.step, side.attempt, event.round))

@@ -20,8 +20,8 @@ from __future__ import annotations
 from msgspec.structs import replace as _replace
 
 from goconductor.errors import RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle.facts.effects import RunCompensation, SetTimer
-from goconductor.lifecycle.facts.events import CompensationHandedOut, CompensationReported, StepEvent, TimerFired
+from goconductor.lifecycle.facts.effects import SetTimer
+from goconductor.lifecycle.facts.events import CompensationHandedOut, CompensationReported, TimerFired
 from goconductor.lifecycle.facts.status import CompensationStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves import outside
@@ -67,15 +67,7 @@ def silent(fold: Fold, event: TimerFired) -> None:
     if fold.plan.undo_waits and event.step in fold.plan.undo_waits:
         undo_wait.timed_out(fold, event.step, TimerFired)
     else:
-        ask(fold, event.step, TimerFired)
-
-
-def ask(fold: Fold, name: str, cause: type[StepEvent]) -> None:
-    """Run a compensation that was handed out again, to ask what became of it. That is no retry."""
-    side = fold.step(name).compensation
-    again = side.to(CompensationStatus.SENT, attempt=side.attempt + 1, asked=side.asked + 1)
-    step = fold.set_compensation(name, cause, again)
-    fold.ask(RunCompensation(name, again.attempt, step.round))
+        COMPENSATIONS.ask(fold, event)
 
 
 def check(fold: Fold, event: CompensationReported) -> None:
@@ -91,4 +83,3 @@ def check(fold: Fold, event: CompensationReported) -> None:
     if status not in (_ENDS_BY_SUCCESS if event.failure is None else _ENDS_BY_FAILURE):
         raise RequestRefusedError(f"{what} is {status}: its outcome is known, or an operator decides it")
     outside.check_failure(side, event, what, waits=status is CompensationStatus.BACKOFF)
-    fold.fields["undo_handed_out"] = True  # it may have been reported before its process could say that it was handed out

@@ -62,7 +62,8 @@ class Sagas(Protocol):
 
     17. **Heads** searches for about ``seconds`` at most, newest first, and answers what it found by then, which may be nothing;
         the cursor then has how far it came. Without an end of the time a page is full unless it is the last.
-    20. **Started** is the saga that a start key has started in a namespace, or None.
+    20. **Started** is the saga that a start key has started in a namespace, or None. Where there may be another primary, None is
+        looked after unless ``sure`` is False: that look costs a connection to each other server.
 
     21. **Signalled** is the hash of the signal that has reached a saga under an id, or None; for as long as the saga is kept.
 
@@ -72,7 +73,7 @@ class Sagas(Protocol):
 
     async def head(self, saga_id: UUID) -> Head | None: ...
     async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]: ...
-    async def started(self, namespace: str, saga: str, key: str) -> UUID | None: ...
+    async def started(self, namespace: str, saga: str, key: str, *, sure: bool = True) -> UUID | None: ...
     async def signalled(self, saga_id: UUID, signal_id: str) -> bytes | None: ...
     async def heads(
         self, wanted: Wanted = EVERYTHING, *, before: UUID | None = None, limit: int = 50, seconds: float = 1.0

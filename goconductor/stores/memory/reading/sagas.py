@@ -22,7 +22,14 @@ class MemorySagas:
     async def statuses(self, saga_ids: Collection[UUID]) -> dict[UUID, str]:
         return {saga_id: head.status for saga_id in saga_ids if (head := self._data.heads.get(saga_id)) is not None}
 
-    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
+    async def started(
+        self,
+        namespace: str,
+        saga: str,
+        key: str,
+        *,
+        sure: bool = True,  # noqa: ARG002  (there is one store)
+    ) -> UUID | None:
         held = self._data.keys.get((namespace, saga, key))
         return None if held is None else held[0]
 

@@ -110,11 +110,11 @@ class SagaTable:
             rows = await connection.fetch(self._address.sql(statement), list(saga_ids))
         return {row["saga_id"]: row["status"] for row in rows}
 
-    async def started(self, namespace: str, saga: str, key: str) -> UUID | None:
+    async def started(self, namespace: str, saga: str, key: str, *, sure: bool = True) -> UUID | None:
         statement = "SELECT k.saga_id FROM goconductor.start_keys AS k WHERE k.namespace = $1 AND k.saga = $2 AND k.key = $3"
         async with self._sessions.use() as connection:
             found: UUID | None = await connection.fetchval(self._address.sql(statement), namespace, saga, key)
-            if found is None:
+            if found is None and sure:
                 await self._lookout.confirm_absence(connection)
         return found
 
