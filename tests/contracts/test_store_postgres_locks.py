@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from goconductor.lifecycle.facts.lock import Wish
@@ -31,13 +30,6 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
     await store.open()
     yield store
     await store.close()
-
-
-@pytest.fixture
-async def hand(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

@@ -33,13 +33,6 @@ asyncio.run(main())
 
 
 @pytest.fixture
-async def hand(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def process(store: PostgresStore, postgres_url: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, postgres_url, stdout=PIPE)
     yield process

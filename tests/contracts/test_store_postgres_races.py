@@ -53,14 +53,6 @@ async def other(store: PostgresStore, postgres_url: str) -> AsyncIterator[Postgr
 
 
 @pytest.fixture
-async def hand(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
-    """A connection by which the test takes the other part, as slowly as it likes."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def one_waits(postgres_url: str, hand: Connection) -> AsyncIterator[Blocked]:
     """Returns when some statement in the database waits for a lock."""
     watcher = await asyncpg.connect(postgres_url)

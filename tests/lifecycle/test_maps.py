@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -11,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goconductor.errors import RequestRefusedError, UnexpectedEventError
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.effects import Decision, RunAction, SetTimer
-from goconductor.lifecycle.facts.state import Failure, SagaState
+from goconductor.lifecycle.facts.effects import RunAction, SetTimer
+from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.status import ActionStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
-from goconductor.saga.definition import Binding, Definition, Map, Step, Undo, Wait
-from goconductor.saga.plan import Plan, plan
-from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves
+from goconductor.saga.definition import Binding, Definition, Map, Step, Wait
+from goconductor.saga.plan import plan
+from tests.lifecycle.sagas import Move, definitions, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life
+from tests.lifecycle.written_out import coded, live_alike
 
 LISTS = {"$.input.none": 0, "$.input.one": 1, "$.input.two": 2}
 
@@ -47,24 +46,13 @@ def _mapped(draw: st.DrawFn, step: Step) -> Step:
     if draw(st.booleans()):
         return step
     if draw(st.integers(0, 3)) == 0:
-        inner = Step(id="in", map=Map(over="$.item", do=(_code(step, "x"),)))
-        return Step(id=step.id, after=step.after, map=Map(over="$.input.nested", do=(_code(step, "a"), inner)))
+        inner = Step(id="in", map=Map(over="$.item", do=(coded(step, "x"),)))
+        return Step(id=step.id, after=step.after, map=Map(over="$.input.nested", do=(coded(step, "a"), inner)))
     second = draw(st.none() | st.just(("a",)) | st.just(()))
-    do = (_code(step, "a"), *([] if second is None else [_code(step, "b", second)]))
+    do = (coded(step, "a"), *([] if second is None else [coded(step, "b", second)]))
     over = draw(st.sampled_from(sorted(LISTS)))
     joins = ["all", *([LISTS[over]] if LISTS[over] else []), *(["any"] if LISTS[over] == 1 else [])]  # which all need all
     return Step(id=step.id, after=step.after, map=Map(over=over, do=do, join=draw(st.sampled_from(joins))))
-
-
-def _code(step: Step, name: str, after: tuple[str, ...] = ()) -> Step:
-    return msgspec.structs.replace(
-        step, id=name, run=f"service.{name}", after=after, when=None, inputs={}, undo=_undo(step), locks=()
-    )
-
-
-def _undo(step: Step) -> Undo | Literal["none"] | None:
-    """What a step says of its undo, without what refers to its id."""
-    return Undo(run=step.undo.run) if isinstance(step.undo, Undo) else step.undo
 
 
 def written(definition: Definition) -> Definition:
@@ -101,34 +89,10 @@ def _written(name: str, map: Map, after: tuple[str, ...]) -> Iterator[Step]:
                     yield from (msgspec.structs.replace(each, id=f"{full}[{inner}].{each.id}", after=own) for each in step.map.do)
 
 
-def wanted(state: SagaState) -> set[tuple[str, ...]]:
-    """What a saga wants to be done."""
-    return {(type(each).__name__, each.step, str(each.attempt)) for each in pending_work(state.steps)}
-
-
 @many_examples
 @given(growing(), st.lists(moves(), max_size=40))
 def test_a_map_behaves_as_the_same_steps_written_out(definition: Definition, drawn: list[Move]) -> None:
-    grown, flat = plan(definition), Plan(written(definition))
-    start = e.SagaStarted(input=INPUT, at=1000.0)
-    here, there = begin(grown, ID, start).state, begin(flat, ID, start).state
-    for move in drawn:
-        assert (here.phase, here.paused, wanted(here)) == (there.phase, there.paused, wanted(there))
-        event = event_of(definition, here, move)
-        if isinstance(event, e.StepEvent) and grown.steps.get(event.step, Step(id="")).map is not None:
-            continue
-        if isinstance(event, e.RestartRequested):  # a map cannot go back alone, the same steps written out can
-            continue
-        accepted: list[Decision | None] = []
-        for compiled, state in ((grown, here), (flat, there)):
-            try:
-                accepted.append(decide(compiled, state, event))
-            except (RequestRefusedError, UnexpectedEventError):
-                accepted.append(None)
-        first, second = accepted
-        assert (first is None) == (second is None), event
-        if first is not None and second is not None:
-            here, there = first.state, second.state
+    live_alike(definition, written(definition), drawn)
 
 
 @many_examples

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goconductor.errors import RequestRefusedError, UnexpectedEventError
+from goconductor.errors import UnexpectedEventError
 from goconductor.lifecycle.answers import Log
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
@@ -22,10 +22,10 @@ from goconductor.lifecycle.replay import extend, replay
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Binding, Definition, Lock, Map, Repeat, Step, Wait, with_body
 from goconductor.saga.expressions.conditions import Condition
-from goconductor.saga.plan import Plan, plan
-from tests.lifecycle.sagas import INPUT, Move, definitions, event_of, many_examples, moves
-from tests.lifecycle.test_maps import _code, wanted
+from goconductor.saga.plan import plan
+from tests.lifecycle.sagas import Move, definitions, many_examples, moves
 from tests.lifecycle.test_properties import ID, Life
+from tests.lifecycle.written_out import coded, live_alike
 
 LISTS = {"$.input.one": 1, "$.input.two": 2}
 REFUSED = Failure("RefusedError", "no", retryable=False)
@@ -50,15 +50,15 @@ def repeating(draw: st.DrawFn) -> Definition:
 def _repeated(draw: st.DrawFn, step: Step) -> Step:
     inner = draw(st.sampled_from(["none", "none", "map", "repeat", "around"]))
     second = draw(st.none() | st.just(("a",)) | st.just(()))
-    do = (_code(step, "a"), *([] if second is None else [_code(step, "b", second)]))
+    do = (coded(step, "a"), *([] if second is None else [coded(step, "b", second)]))
     turns = draw(st.integers(1, 3))
     if inner == "around":  # the repeat is in a map
         over = draw(st.sampled_from(sorted(LISTS)))
         return Step(id=step.id, after=step.after, map=Map(over=over, do=(_turns("in", (), do, turns),)))
     if inner == "map":
-        do = (*do, Step(id="in", map=Map(over="$.input.two", do=(_code(step, "x"),))))
+        do = (*do, Step(id="in", map=Map(over="$.input.two", do=(coded(step, "x"),))))
     elif inner == "repeat":
-        do = (*do, _turns("in", ("a",), (_code(step, "x"),), 2))
+        do = (*do, _turns("in", ("a",), (coded(step, "x"),), 2))
     return _turns(step.id, step.after, do, turns)
 
 
@@ -103,26 +103,7 @@ def _written(scope: str, step: Step, after: tuple[str, ...], ends: dict[str, tup
 @many_examples
 @given(repeating(), st.lists(moves(), max_size=40))
 def test_a_repeat_behaves_as_its_turns_written_one_after_the_other(definition: Definition, drawn: list[Move]) -> None:
-    grown, flat = plan(definition), Plan(written(definition))
-    start = e.SagaStarted(input=INPUT, at=1000.0)
-    here, there = begin(grown, ID, start).state, begin(flat, ID, start).state
-    for move in drawn:
-        assert (here.phase, here.paused, wanted(here)) == (there.phase, there.paused, wanted(there))
-        event = event_of(definition, here, move)
-        if isinstance(event, e.StepEvent) and grown.steps.get(event.step, Step(id="")).body:
-            continue
-        if isinstance(event, e.RestartRequested):  # a repeat cannot go back in part, the same steps written out can
-            continue
-        accepted: list[Decision | None] = []
-        for compiled, state in ((grown, here), (flat, there)):
-            try:
-                accepted.append(decide(compiled, state, event))
-            except (RequestRefusedError, UnexpectedEventError):
-                accepted.append(None)
-        first, second = accepted
-        assert (first is None) == (second is None), event
-        if first is not None and second is not None:
-            here, there = first.state, second.state
+    live_alike(definition, written(definition), drawn)
 
 
 @many_examples

@@ -191,3 +191,15 @@ def answers(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def installed(program: str) -> str:
+    """Return the path of a program that a package manager installs, also where only administrators have it on their path.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        raise ConfigurationError(f"there is no {program}: apt-get install {program}, or brew install {program}")
+    return found

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from goconductor.errors import ConfigurationError
 from goconductor.testing.loopback import LOOPBACK, free_port
 from tests.docs.page import DOCS
-from tests.servers.child import Child, answers
+from tests.servers.child import Child, answers, installed
 from tests.servers.patroni import Member
 
 
@@ -31,7 +28,9 @@ class HaproxyServer(Child):
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "haproxy.cfg"
         config.write_text(_of_the_page(self.port, members))
-        super().__init__("haproxy", folder=folder, command=[_binary(), "-db", "-f", config], ready=lambda: answers(self.port))
+        super().__init__(
+            "haproxy", folder=folder, command=[installed("haproxy"), "-db", "-f", config], ready=lambda: answers(self.port)
+        )
 
 
 def _of_the_page(port: int, members: Sequence[Member]) -> str:
@@ -42,10 +41,3 @@ def _of_the_page(port: int, members: Sequence[Member]) -> str:
     mine = [f"server {each.name} {LOOPBACK}:{each.port} check port {each.rest_port}" for each in members]
     section = [f"bind {LOOPBACK}:{port}", *lines, *mine]
     return "\n".join(["listen sagas", *(f"    {line.strip()}" for line in section), ""])
-
-
-def _binary() -> str:
-    found = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        raise ConfigurationError("there is no HAProxy: apt-get install haproxy, or brew install haproxy")
-    return found

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
-from goconductor.errors import ConfigurationError
 from goconductor.testing.loopback import LOOPBACK, free_port
-from tests.servers.child import Child, answers
+from tests.servers.child import Child, answers, installed
 from tests.servers.patroni import PASSWORD
 
 
@@ -43,11 +41,6 @@ class PgbouncerServer(Child):
         ]
         config.write_text("\n".join([*lines, ""]))
         as_nobody = ["setpriv", "--reuid=nobody", "--clear-groups", "--pdeathsig=KILL"] if os.geteuid() == 0 else []
-        super().__init__("pgbouncer", folder=folder, command=[*as_nobody, _binary(), config], ready=lambda: answers(self.port))
-
-
-def _binary() -> str:
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        raise ConfigurationError("there is no pgbouncer: apt-get install pgbouncer, or brew install pgbouncer")
-    return found
+        super().__init__(
+            "pgbouncer", folder=folder, command=[*as_nobody, installed("pgbouncer"), config], ready=lambda: answers(self.port)
+        )
