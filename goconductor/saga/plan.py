@@ -6,28 +6,22 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from graphlib import TopologicalSorter
-from typing import Any, TypeAlias
+from typing import Any
 
-from goconductor.errors import PayloadError
-from goconductor.saga import locks, undos
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import NOTHING, Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
-from goconductor.saga.expressions.conditions import ABOUT_SIGNAL, IN_MAP, IN_REPEAT, Condition, compile_condition
-from goconductor.saga.expressions.value import ABOUT_INPUTS, Value, compile_value
+from goconductor.saga.definition import Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
+from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, Condition, compile_condition
+from goconductor.saga.expressions.value import Value
 from goconductor.saga.features import features_of
 from goconductor.saga.graph import chain, predecessors, reachable, with_fallbacks
 from goconductor.saga.growth import AmongSteps, ByStep, inside_of, split, templates
-from goconductor.saga.ids import Direction, split_target
+from goconductor.saga.ids import Direction
 from goconductor.saga.items import Data
+from goconductor.saga.planning import locks
+from goconductor.saga.planning.facts import StepFacts
+from goconductor.saga.planning.sources import NOWHERE, Source, value_at
 from goconductor.saga.retry import ACTION_RETRY, COMPENSATION_RETRY, RETRIABLE_RETRY, Retry
-
-Source: TypeAlias = Reference | tuple[Reference, ...] | Binding
-"""Where a value comes from: a place, the places of a step and of its fallbacks, or a constant. The places of an optional one end
-with :data:`NOWHERE`."""
-
-NOWHERE = Reference("", "input", None, ())
-"""Stands for null where there is no such place."""
 
 
 class Plan:
@@ -38,7 +32,6 @@ class Plan:
         self.name, self.version = definition.name, definition.version
         self.features = features_of(definition)
         self.steps: Mapping[str, Step] = {step.id: step for step in definition.steps}
-        self.tolerated: AbstractSet[str] = frozenset(step.id for step in definition.steps if step.tolerated)
         self.stands_for: Mapping[str, str] = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
         self.predecessors: Mapping[str, tuple[str, ...]] = with_fallbacks(
             self.steps, {step.id: predecessors(step) for step in definition.steps}
@@ -57,28 +50,8 @@ class Plan:
             step: StepRole.PIVOT if step == self.pivot else StepRole.RETRIABLE if step in after_pivot else StepRole.COMPENSATABLE
             for step in self.order
         }
-        code = {step.id: step.run for step in definition.steps if step.run}
-        self.code: dict[Direction, Mapping[str, str]] = dict.fromkeys(Direction, code)
-        """What each side of a step runs, as ``participant.step``."""
-        self.owners: Mapping[str, tuple[str, str]] = {step: split_target(run) for step, run in code.items()}
-        """Participant and code of each step that a participant runs; the others have nothing to undo."""
-        self.owners_of: dict[Direction, Mapping[str, tuple[str, str]]] = dict.fromkeys(Direction, self.owners)
-        """The same for each side of a step."""
-        self._note_undoes(definition, code)
-        self._note_sent(definition)
-        self.conditions: Mapping[str, Condition] = {
-            s.id: compile_condition(s.when) for s in definition.steps if s.when is not None
-        }
-        self.savepoints = {s.id: s.savepoint.ways for s in definition.steps if s.savepoint is not None}
-        """The ways of each savepoint, in the order in which they are tried."""
-        waits = {s.id: s.wait for s in definition.steps if s.wait is not None}
-        self.wheres: Mapping[str, Condition] = {
-            step: compile_condition(wait.where, ABOUT_SIGNAL) for step, wait in waits.items() if wait.where is not None
-        }
-        self._note_waits(waits)
-        self.values: Mapping[str, Value] = {s.id: compile_value(s.value) for s in definition.steps if s.value is not None}
-        self.asks = bool(self.conditions or self.wheres or self.values)
-        """Whether anything of it is answered by an expression."""
+        self._note_facts(StepFacts(self.steps))
+        self._note_locks(definition)
         self._moments = {
             s.id: (s.delay.until, self._source(Binding(ref=s.delay.until), s.id))
             for s in definition.steps
@@ -100,46 +73,43 @@ class Plan:
         if self.data is not None:
             self._grow(self.data)
 
-    def _note_undoes(self, definition: Definition, code: Mapping[str, str]) -> None:
-        self.undoes: Mapping[str, Undo] = {step.id: step.undo for step in definition.steps if isinstance(step.undo, Undo)}
-        """The declared undo of each step that has one."""
-        self.undo_waits: Mapping[str, Wait] = undos.waits_of(self.undoes)
-        """What says that a step is undone, of each step whose declared undo nobody runs."""
-        if self.undoes:
-            undo_code = undos.code_of(code, self.undoes)
-            undo_owners = {step: split_target(run) for step, run in undo_code.items()}
-            for direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO):
-                self.code[direction], self.owners_of[direction] = undo_code, undo_owners
-
-    def _note_sent(self, definition: Definition) -> None:
-        self._note_locks(definition)
-        self.children: Mapping[str, Child] = {step.id: step.saga for step in definition.steps if step.saga is not None}
-        """The saga that a step starts, of each step that does."""
+    def _note_facts(self, facts: StepFacts) -> None:
+        """Keep what follows from the steps alone; :class:`StepFacts` says what each of it is."""
+        self.tolerated: AbstractSet[str] = facts.tolerated
+        self.code: Mapping[Direction, Mapping[str, str]] = facts.code
+        self.owners_of: Mapping[Direction, Mapping[str, tuple[str, str]]] = facts.owners_of
+        self.owners: Mapping[str, tuple[str, str]] = self.owners_of[Direction.ACTION]
+        """Participant and code of each step that a participant runs; the others have nothing to undo."""
+        self.undoes: Mapping[str, Undo] = facts.undoes
+        self.undo_waits: Mapping[str, Wait] = facts.undo_waits
+        self.children: Mapping[str, Child] = facts.children
         self.starts_sagas = bool(self.children)
-        self.holds: AbstractSet[str] = frozenset(step for step, child in self.children.items() if child.held)
-        """Those of them whose saga is held until this one ends, and undoes itself where this one turns back."""
-        self.sent: AbstractSet[str] = frozenset(self.owners.keys() | self.children.keys())
-        """The steps whose action is sent: to a participant, or to a saga of its own. The others end by an event alone."""
-        kept = {step.id for step in definition.steps if step.undo == NOTHING}
-        self.undoable: AbstractSet[str] = frozenset(self.sent - kept)
-        """The steps that are compensated where the saga turns back, whether or not their owner has code for that."""
+        self.holds: AbstractSet[str] = facts.holds
+        self.sent: AbstractSet[str] = facts.sent
+        self.undoable: AbstractSet[str] = facts.undoable
+        self.savepoints = facts.savepoints
+        self.approvals: AbstractSet[str] = facts.approvals
+        self.conditions: Mapping[str, Condition] = facts.conditions
+        self.wheres: Mapping[str, Condition] = facts.wheres
+        self.values: Mapping[str, Value] = facts.values
+        self.asks = facts.asks
+        """Whether anything of it is answered by an expression."""
+        self.signals: dict[str, tuple[str, ...]] = {}
+        """The steps that wait for a signal, by its name, in the order of the definition."""
+        self._note_signals(facts)
+        in_turn = [step for waiters in self.signals.values() for step in waiters]
+        self._wait_order = {step: place for place, step in enumerate(in_turn)}
+
+    def _note_signals(self, facts: StepFacts) -> None:
+        for step, wait in facts.waits.items():
+            name = step if wait.event is None else wait.event
+            self.signals[name] = (*self.signals.get(name, ()), step)
 
     def _note_locks(self, definition: Definition) -> None:
         self.locks = locks.asked(definition)
         """The locks that each step asks for, those of the saga included; empty where there are none."""
         self.inputs_locked = {step: locks.inputs_locked(self.steps[step], asked) for step, asked in self.locks.items()}
         """The inputs that these are made of, which nobody may edit."""
-
-    def _note_waits(self, waits: Mapping[str, Wait]) -> None:
-        self.signals: dict[str, tuple[str, ...]] = {}
-        """The steps that wait for a signal, by its name, in the order of the definition."""
-        for step, wait in waits.items():
-            name = step if wait.event is None else wait.event
-            self.signals[name] = (*self.signals.get(name, ()), step)
-        self.approvals: AbstractSet[str] = frozenset(step for step, wait in waits.items() if wait.approval is not None)
-        """The steps that a person approves."""
-        in_turn = [step for waiters in self.signals.values() for step in waiters]
-        self._wait_order = {step: place for place, step in enumerate(in_turn)}
 
     def _note_items(self, maps: Sequence[Map], *, tolerated: bool = False) -> None:
         self.loses = tolerated or any(map.join != "all" for map in maps)
@@ -151,12 +121,11 @@ class Plan:
 
     def _grow(self, data: Data) -> None:
         """Answer for the steps in maps and repeats as well, by their names (:mod:`goconductor.saga.growth`)."""
-        inside = {f"{map}.{name}": (map, step) for map, body in data.bodies.items() for name, step in body.steps.items()}
-        steps = {template: step for template, (_, step) in inside.items()}
-        of_body = {template: data.bodies[map] for template, (map, _) in inside.items()}
+        placed = {f"{map}.{name}": (map, step) for map, body in data.bodies.items() for name, step in body.steps.items()}
+        steps = {template: step for template, (_, step) in placed.items()}
+        of_body = {template: data.bodies[map] for template, (map, _) in placed.items()}
         self.steps = ByStep(self.steps, steps)
-        self.tolerated = AmongSteps(self.tolerated | {template for template, step in steps.items() if step.tolerated})
-        stands_for = {f"{map}.{step.fallback}": step.id for map, step in inside.values() if step.fallback is not None}
+        stands_for = {f"{map}.{step.fallback}": step.id for map, step in placed.values() if step.fallback is not None}
         self.stands_for = ByStep(self.stands_for, stands_for, lambda first, name: name.item + first)
         self.predecessors = ByStep(
             self.predecessors,
@@ -169,49 +138,34 @@ class Plan:
             lambda after, name: inside_of(name, after) if after else (name.map,),
         )
         self.roles = ByStep(self.roles, {template: self.roles[template.partition(".")[0]] for template in steps})
-        code = {template: step.run for template, step in steps.items() if step.run}
-        owners = {template: split_target(run) for template, run in code.items()}
-        undoes = {template: step.undo for template, step in steps.items() if isinstance(step.undo, Undo)}
-        self.undoes = ByStep(self.undoes, undoes)
-        self.undo_waits = ByStep(self.undo_waits, undos.waits_of(undoes)) if undos.waits_of(undoes) else self.undo_waits
-        undo_code = undos.code_of(code, undoes)
-        undo_owners = {template: split_target(run) for template, run in undo_code.items()}
-        undoing = (Direction.COMPENSATION, Direction.SETTLE_UNDO)
-        self.code = {side: ByStep(known, undo_code if side in undoing else code) for side, known in self.code.items()}
-        self.owners = ByStep(self.owners, owners)
-        children = {template: step.saga for template, step in steps.items() if step.saga is not None}
-        self.children = ByStep(self.children, children)
-        self.starts_sagas = self.starts_sagas or bool(children)
-        self.sent = AmongSteps(self.sent | owners.keys() | children.keys())
-        self.holds = AmongSteps(self.holds | {name for name, child in children.items() if child.held})
-        undoable = {name for name, step in steps.items() if step.run and step.undo != NOTHING}
-        self.undoable = AmongSteps(self.undoable | undoable | {name for name, child in children.items() if child.held})
-        self.owners_of = {
-            side: ByStep(known, undo_owners if side in undoing else owners) for side, known in self.owners_of.items()
-        }
+        self._grow_facts(StepFacts(steps, lambda template: _seen_in(data, template)))
         untils = {t: compile_condition(each.until, _seen_in(data, f"{t}.")) for t, each in data.repeats.items()}
         self.untils = ByStep({name: untils[name] for name in untils.keys() & self.steps.keys()}, untils)
-        conditions = {t: compile_condition(step.when, _seen_in(data, t)) for t, step in steps.items() if step.when is not None}
-        self.conditions = ByStep(self.conditions, conditions)
+        self.asks = self.asks or bool(data.repeats)
         self._wait_order = {template: place for place, template in enumerate(templates(self.definition.steps))}
-        waits = {template: step.wait for template, step in steps.items() if step.wait is not None}
-        self.approvals = AmongSteps(self.approvals | {name for name, wait in waits.items() if wait.approval is not None})
-        wheres = {
-            t: compile_condition(w.where, _seen_in(data, t) | ABOUT_SIGNAL) for t, w in waits.items() if w.where is not None
-        }
-        self.wheres = ByStep(self.wheres, wheres)
-        for template, wait in waits.items():
-            event = template if wait.event is None else wait.event
-            self.signals[event] = (*self.signals.get(event, ()), template)
-        values = {
-            template: compile_value(step.value, _seen_in(data, template) | ABOUT_INPUTS)
-            for template, step in steps.items()
-            if step.value is not None
-        }
-        self.values = ByStep(self.values, values)
-        self.asks = self.asks or bool(conditions or wheres or values or data.repeats)
         maps = [step for step in every_step(self.definition.steps) if step.map is not None]
         self._note_items([step.map for step in maps if step.map is not None], tolerated=any(step.tolerated for step in maps))
+
+    def _grow_facts(self, inside: StepFacts) -> None:
+        """Answer with the facts of the steps in maps and repeats as well."""
+        self.tolerated = AmongSteps(self.tolerated | inside.tolerated)
+        self.code = {side: ByStep(known, inside.code[side]) for side, known in self.code.items()}
+        self.owners_of = {side: ByStep(known, inside.owners_of[side]) for side, known in self.owners_of.items()}
+        self.owners = self.owners_of[Direction.ACTION]
+        self.undoes = ByStep(self.undoes, inside.undoes)
+        self.undo_waits = ByStep(self.undo_waits, inside.undo_waits) if inside.undo_waits else self.undo_waits
+        self.children = ByStep(self.children, inside.children)
+        self.starts_sagas = self.starts_sagas or bool(inside.children)
+        self.holds = AmongSteps(self.holds | inside.holds)
+        self.sent = AmongSteps(self.sent | inside.sent)
+        over = inside.children.keys() - inside.holds  # their undo is their own
+        self.undoable = AmongSteps(self.undoable | (inside.undoable - over))
+        self.approvals = AmongSteps(self.approvals | inside.approvals)
+        self.conditions = ByStep(self.conditions, inside.conditions)
+        self.wheres = ByStep(self.wheres, inside.wheres)
+        self.values = ByStep(self.values, inside.values)
+        self.asks = self.asks or inside.asks
+        self._note_signals(inside)
 
     def order_of_wait(self, step: str) -> tuple[int, ...]:
         """Return where a step stands among those that begin to wait by one event: by its place in the definition, then in lists.
@@ -244,7 +198,7 @@ class Plan:
         if self.data is not None:
             return self.data.inputs(step, input, outputs, given)
         return {
-            name: given[name] if name in given else _value(source, input, outputs)
+            name: given[name] if name in given else value_at(source, input, outputs)
             for name, source in self._bindings[step].items()
         }
 
@@ -263,7 +217,7 @@ class Plan:
         if self.data is not None:
             return self.data.undo_inputs(step, input, outputs, given)
         return {
-            name: given[name] if name in given else _value(source, input, outputs)
+            name: given[name] if name in given else value_at(source, input, outputs)
             for name, source in self._undo_bindings[step].items()
         }
 
@@ -280,7 +234,7 @@ class Plan:
             binding = Binding(ref=str(place))
             if self.data is not None:
                 return self.data.value(self.data.source(step, binding), step, input, outputs)
-            return _value(self._source(binding, step), input, outputs)
+            return value_at(self._source(binding, step), input, outputs)
 
         def items() -> Iterator[Any]:
             assert self.data is not None  # noqa: S101  (only keys of maps refer to items)
@@ -304,7 +258,7 @@ class Plan:
         if (moment := self._moments.get(step)) is None:
             return None
         path, source = moment
-        return moment_of(_value(source, input, outputs), path=path)
+        return moment_of(value_at(source, input, outputs), path=path)
 
     def retry_of(self, step: str, own: Retry | None) -> Retry:
         """Return when the action of a step is tried again: as the definition says, else as its owner does, else by its role.
@@ -339,7 +293,7 @@ class Plan:
         if self.data is not None:
             return self.data.output(input, outputs)
         if self._output is not None:
-            return _value(self._output, input, outputs)
+            return value_at(self._output, input, outputs)
         answer = {step: outputs[step] for step in outputs}  # dict() would go by views of keys, which are made in Python
         for step in self.tolerated:
             answer[step] = next((outputs[one] for one in self.chain(step) if outputs[one] is not None), None)
@@ -374,18 +328,6 @@ def _seen_in(data: Data, template: str) -> frozenset[str]:
     parts = template.split(".")[:-1]
     around = (".".join(parts[: depth + 1]) for depth in range(len(parts)))
     return frozenset().union(*(IN_REPEAT if each in data.repeats else IN_MAP for each in around))
-
-
-def _value(source: Source, input: Any, outputs: Mapping[str, Any]) -> Any:
-    if isinstance(source, tuple):
-        optional = source[-1] is NOWHERE
-        source = next((one for one in source if outputs.get(one.step or "") is not None), source[0])
-        if optional:
-            try:
-                return source.resolve(input, outputs)
-            except PayloadError:
-                return None
-    return source.value if isinstance(source, Binding) else source.resolve(input, outputs)
 
 
 @functools.lru_cache(maxsize=1024)
