@@ -11,8 +11,9 @@ from goconductor.control.authority import authenticating
 from goconductor.control.authority.authenticating import Authenticator, Principal, UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError, create_key, digest_of, list_keys, revoke_key
 from goconductor.control.authority.rates import Rates, TooManyRequestsError
-from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Permission, Role, check_permitted
+from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Permission, check_permitted, check_works_for
 from goconductor.control.faults import RequestInvalidError
+from goconductor.control.roles import Role
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import KeyRow
 from goconductor.stores.memory import MemoryStore
@@ -51,6 +52,23 @@ def test_what_is_in_no_table_is_refused_even_to_an_admin(function: str | None) -
         check_permitted(Actor("root", frozenset({"admin"})), function)
 
 
+def test_a_role_of_a_worker_may_be_bound_and_then_gives_the_work_of_one_participant() -> None:
+    bound = Actor("mill", frozenset({"worker:payments", "worker:stock"}))
+    check_permitted(bound, "installation.workers.join")
+    check_works_for(bound, "payments")
+    check_works_for(bound, "stock")
+    for other in ("orders", "payment", "payments2", "", "worker:payments"):
+        with pytest.raises(ForbiddenError, match="it needs the role worker:"):
+            check_works_for(bound, other)
+    for whole in ({"worker"}, {"admin"}, {"worker", "worker:stock"}, set()):  # of nobody who was asked who it is
+        check_works_for(Actor("mill", frozenset(whole)), "payments")
+    for function in ("sagas.queries.saga_status", "sagas.starting.start", "authority.keys.create_key"):
+        with pytest.raises(ForbiddenError):
+            check_permitted(bound, function)
+    with pytest.raises(ForbiddenError):
+        check_permitted(Actor("eve", frozenset({"admin:payments", "viewer:x"})), "sagas.queries.saga_status")
+
+
 def test_roles_add_up() -> None:
     check_permitted(Actor("ci", frozenset({"operator", "deployer"})), "definitions.versions.register")
     check_permitted(Actor("ci", frozenset({"operator", "deployer"})), "sagas.starting.start")
@@ -78,6 +96,9 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(bench: Bench) -> None:
         ("a b", ["viewer"], None, "name is 'a b'"),
         ("ci", [], None, "roles is empty"),
         ("ci", ["operatr"], None, "did you mean operator"),
+        ("ci", ["worker:"], None, "write a participant's name"),
+        ("ci", ["worker:a b"], None, "write a participant's name"),
+        ("ci", ["admin:payments"], None, "there are: admin"),
         ("ci", ["viewer"], 0, "expires_days is 0"),
         ("ci", ["viewer"], float("nan"), "expires_days is nan"),
     ],

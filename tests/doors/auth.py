@@ -6,7 +6,7 @@ from typing import Any
 
 from goconductor.control.actor import Actor
 from goconductor.control.authority.keys import create_key
-from goconductor.control.authority.roles import Role
+from goconductor.control.roles import Role
 from goconductor.control.settings.auth import AuthSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node

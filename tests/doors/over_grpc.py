@@ -25,9 +25,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class Caller:
-    """A channel to a door."""
+    """A channel to a door, with an API key where it asks for one."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, key: str | None = None) -> None:
+        self._metadata = None if key is None else (("authorization", f"Bearer {key}"),)
         self.channel = grpc.aio.insecure_channel(address, options=client_options())
 
     def call(self, name: str, /, *, timeout: float | None = None, **fields: Any) -> Any:
@@ -43,7 +44,7 @@ class Caller:
             path,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=GetMessageClass(method.output_type).FromString,
-        )(request, timeout=timeout)
+        )(request, timeout=timeout, metadata=self._metadata)
 
     def health_watch(self, service: str = "") -> Any:
         """Watch a service's health."""

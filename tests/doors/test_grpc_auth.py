@@ -15,7 +15,8 @@ from goconductor.control.actor import Actor
 from goconductor.control.authority import authenticating
 from goconductor.control.authority.authenticating import UnauthenticatedError
 from goconductor.control.authority.keys import revoke_key
-from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError, Role
+from goconductor.control.authority.roles import GIVES, NEEDS, ForbiddenError
+from goconductor.control.roles import Role
 from goconductor.control.settings.doors import GrpcSettings
 from goconductor.grpc import Client
 from goconductor.grpc.door import Door
@@ -23,7 +24,7 @@ from goconductor.grpc.gate.functions import FUNCTIONS, OPEN
 from goconductor.grpc.v1 import SERVICES
 from tests.doors.auth import asking, key_of
 from tests.doors.conftest import INPUT, Shop
-from tests.doors.over_grpc import SERVING, Refusal
+from tests.doors.over_grpc import SERVING, Caller, Refusal
 
 METHODS = [method for service in SERVICES for method in service.methods]
 
@@ -146,6 +147,27 @@ async def test_a_watch_and_a_wait_end_soon_after_their_key(channel: Any, shop: S
         await _to_its_end(watch)
     assert (refused.value.code(), Refusal(refused.value).kind) == (grpc.StatusCode.UNAUTHENTICATED, "unauthenticated")
     assert await wait.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_keys_are_made_and_revoked_by_admins(door: Door, shop: Shop) -> None:
+    boss = await key_of(shop.server, name="boss")
+    caller = Caller(door.address, boss)
+    made = await caller.call("CreateKey", name="ci", roles=["viewer", "worker:shop"], expires_days=1)
+    assert (made.detail.created_by, list(made.detail.roles)) == ("boss", ["viewer", "worker:shop"])
+    assert made.detail.HasField("expires_at")
+    assert not made.detail.HasField("revoked_at")
+    mine = Caller(door.address, made.key)
+    await mine.call("ListSagas")
+    assert (await mine.refused("ListKeys")).code is grpc.StatusCode.PERMISSION_DENIED
+    listed = await caller.call("ListKeys")
+    assert [each.name for each in listed.keys].count("ci") == 1
+    assert made.key.split("_")[2] not in str(listed)
+    assert (await caller.call("RevokeKey", key_id=made.detail.key_id, by="bob")).revoked_by == "boss on behalf of bob"
+    assert (await caller.refused("RevokeKey", key_id="none")).kind == "api-key-not-found"
+    wrong = await caller.refused("CreateKey", name="c i", roles=["root"], expires_days=-1)
+    assert (wrong.kind, list(wrong.places)) == ("invalid-request", ["name", "roles", "expires_days"])
+    for each in (caller, mine):
+        await each.channel.close()
 
 
 async def _to_its_end(call: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from goconductor.control import models
+from goconductor.control.authority.keys import KeyDetail, KeyList, MadeKey
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.definitions.comparing import DefinitionDiff
 from goconductor.control.sagas.bulk import BulkItem, BulkReport
@@ -32,7 +33,6 @@ ELSEWHERE: dict[str, set[str]] = {
     "Join Workers": {"Work"},
     "Poll Worker": {"Work"},
     "Leave Worker": {"Work"},
-    **{f"{verb} Key{s}": set() for verb, s in (("Create", ""), ("List", "s"), ("Revoke", ""))},  # REST's only, for admins
 }
 """Where a path of REST has another name here, or is none of gRPC's."""
 
@@ -48,7 +48,7 @@ def test_each_path_of_rest_is_a_method_here() -> None:
 SHOWN: list[type[BaseModel]] = [
     *(each for each in vars(models).values() if isinstance(each, type) and issubclass(each, models.Document)),
     *(each for each in vars(documents).values() if isinstance(each, type) and issubclass(each, models.Document)),
-    *(BulkItem, BulkReport, DefinitionDiff, DataflowRun),
+    *(BulkItem, BulkReport, DefinitionDiff, DataflowRun, KeyDetail, KeyList, MadeKey),
 ]
 NOT_SHOWN = {"Document", "CheckedDefinitions"}
 """A base, and what the command line shows of several files."""

@@ -12,7 +12,8 @@ import pytest
 from goconductor.control.actor import Actor
 from goconductor.control.authority import authenticating
 from goconductor.control.authority.keys import revoke_key
-from goconductor.control.authority.roles import GIVES, NEEDS, Role
+from goconductor.control.authority.roles import GIVES, NEEDS
+from goconductor.control.roles import Role
 from goconductor.observe.metrics import Metrics
 from goconductor.rest.app import create_app
 from goconductor.rest.http.functions import FUNCTIONS, function_of

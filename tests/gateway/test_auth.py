@@ -70,6 +70,24 @@ async def test_another_role_does_not_work(guarded: Server, role: str) -> None:
         assert (await client.delete(f"/v1/workers/{session}", headers=mine)).status_code == 204
 
 
+async def test_a_key_that_is_bound_to_a_participant_offers_the_steps_of_no_other(guarded: Server) -> None:
+    bound, other = [await key_of(guarded.node, f"worker:{name}", name="mill") for name in ("payments", "stock")]
+    with pytest.raises(ForbiddenError, match="may not run the steps of 'payments'; it needs the role worker:payments"):
+        await payments(guarded, other).serve(asyncio.Event())
+    saga: Saga[Any, Any] = Saga("one")
+    saga.step("payments.charge")
+    async with working(payments(guarded, bound)):
+        assert (await guarded.ended(await guarded.start(saga.definition))).status is SagaStatus.COMPLETED
+    app = create_app(guarded.node, guarded.settings, gateway=guarded.gateway)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080") as client:
+        assert (await client.post("/v1/workers", json=HELLO, headers=bearer(other))).status_code == 403
+        joined = await client.post("/v1/workers", json=HELLO, headers=bearer(bound))
+        place = f"/v1/workers/{joined.json()['session']}"
+        assert (await client.post(f"{place}/poll", json={"credit": 1}, headers=bearer(other))).status_code == 403
+        assert (await client.delete(place, headers=bearer(other))).status_code == 403
+        assert (await client.delete(place, headers=bearer(bound))).status_code == 204
+
+
 async def test_nobody_goes_on_with_the_session_of_another_key_and_one_of_the_same_name_does(guarded: Server) -> None:
     first, second, stranger = [await key_of(guarded.node, "worker", name=name) for name in ("mill", "mill", "other")]
     hand = Hand(guarded.address, metadata=(("authorization", f"Bearer {first}"),))

@@ -16,9 +16,9 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from goconductor.control.actor import Actor
-from goconductor.control.authority.roles import Role
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
+from goconductor.control.roles import Role, role_problem
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, nearest
 from goconductor.ports.store import KeyRow
@@ -76,7 +76,7 @@ async def create_key(actor: Actor, node: Node, name: str, roles: Sequence[str], 
         node: the engine.
         name: whose it is: up to 100 letters, digits, ``_`` and ``-``. Two may have the same, while one
             takes the other's place.
-        roles: one or several of viewer, operator, deployer, admin, worker.
+        roles: one or several of viewer, operator, deployer, admin, worker, and ``worker:`` with a participant's name.
         expires_days: days after which it ends; None is never.
 
     Raises:
@@ -88,7 +88,7 @@ async def create_key(actor: Actor, node: Node, name: str, roles: Sequence[str], 
         found.append(Fault("name", f"is {name[:100]!a}; use up to 100 letters, digits, '_' and '-', no sign at either end"))
     if not roles:
         found.append(Fault("roles", f"is empty; {nearest('', Role)}"))
-    found += [Fault("roles", f"has {each[:60]!a}; {nearest(each[:60], Role)}") for each in roles if each not in set(Role)]
+    found += [Fault("roles", problem) for each in roles if (problem := role_problem(each)) is not None]
     if expires_days is not None and not 0 < expires_days <= DAYS_MAX:
         found.append(Fault("expires_days", f"is {expires_days:g}; give more than 0 and at most {DAYS_MAX:,} days"))
     if found:

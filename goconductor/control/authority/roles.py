@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from goconductor.control.actor import Actor
+from goconductor.control.roles import BOUND, Role
 from goconductor.errors import GoConductorError
 from goconductor.redaction import logger_of
 
@@ -32,16 +33,6 @@ class Permission(StrEnum):
     """Change what runs sagas, and who may do what."""
     WORK = "work"
     """Run steps as a remote worker, with the inputs of whatever sagas ask for them."""
-
-
-class Role(StrEnum):
-    """What a key or a token makes of its holder."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    DEPLOYER = "deployer"
-    ADMIN = "admin"
-    WORKER = "worker"
 
 
 GIVES: dict[str, frozenset[Permission]] = {
@@ -142,6 +133,21 @@ NEEDS: dict[str, Permission] = {
 """What each function needs, by its module below `control` and its name."""
 
 
+def check_works_for(actor: Actor, participant: str) -> None:
+    """Refuse a worker the steps of a participant that its roles are not for.
+
+    Args:
+        actor: who asks. Without any role nobody was asked who it is, and nothing is refused.
+        participant: whose steps it would run.
+
+    Raises:
+        ForbiddenError: its roles are bound to others.
+    """
+    if actor.roles and not actor.roles & {Role.WORKER, Role.ADMIN, f"{BOUND}{participant}"}:
+        logger.warning("%a was refused the steps of %a (roles: %s)", actor.name, participant, ", ".join(sorted(actor.roles)))
+        raise ForbiddenError(f"{actor.name!a} may not run the steps of {participant!a}; it needs the role {BOUND}{participant}")
+
+
 def check_permitted(actor: Actor, function: str | None) -> None:
     """Refuse what an actor may not do.
 
@@ -153,7 +159,7 @@ def check_permitted(actor: Actor, function: str | None) -> None:
         ForbiddenError: none of the actor's roles gives what it needs, or nobody has said what it needs.
     """
     needed = None if function is None else NEEDS.get(function)
-    given = {each for role in actor.roles for each in GIVES.get(role, ())}
+    given = {each for role in actor.roles for each in GIVES.get(Role.WORKER if role.startswith(BOUND) else role, ())}
     if needed is None or needed not in given:
         roles = ", ".join(sorted(actor.roles)) or "none"
         wanted = sorted(role for role in GIVES if needed in GIVES[role]) if needed else []

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from goconductor.control.actor import Actor
+from goconductor.control.authority.roles import check_works_for
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.settings.doors import GatewaySettings
 from goconductor.engine.steps.failures import DELAY_SECONDS_MAX
@@ -40,12 +41,14 @@ async def join(actor: Actor, gateway: Gateway | None, registration: Registration
         registration: what the worker says, checked by :func:`registration_of`.
 
     Raises:
+        ForbiddenError: the actor's role is bound to another participant.
         RequestRefusedError: this server takes no workers, or the participant has its steps in code.
         GatewayClosedError, GatewayFullError: this server takes none now.
         StoreUnavailableError: the database cannot be reached.
     """
     if gateway is None:
         raise _takes_none()
+    check_works_for(actor, registration.participant)
     return await gateway.join(registration, actor.name)
 
 
@@ -58,12 +61,15 @@ def known_session(actor: Actor, gateway: Gateway | None, session_id: str) -> tup
         session_id: as the worker was told.
 
     Raises:
+        ForbiddenError: the actor's role is bound to another participant.
         SessionGoneError: there is no such session of this actor, or not any more.
         RequestRefusedError: this server takes no workers.
     """
     if gateway is None:
         raise _takes_none()
-    return gateway, gateway.session(session_id, actor.name)
+    session = gateway.session(session_id, actor.name)
+    check_works_for(actor, session.registration.participant)
+    return gateway, session
 
 
 def registration_of(

@@ -60,6 +60,9 @@ FUNCTIONS: dict[str, str] = {
     f"{_OPERATIONS}.DropDeadLetter": "installation.dead_letters.drop",
     f"{_OPERATIONS}.GetChoice": "installation.changes.present",
     f"{_OPERATIONS}.Migrate": "installation.changes.change",
+    "goconductor.v1.Keys.CreateKey": "authority.keys.create_key",
+    "goconductor.v1.Keys.ListKeys": "authority.keys.list_keys",
+    "goconductor.v1.Keys.RevokeKey": "authority.keys.revoke_key",
     "goconductor.v1.Workers.Work": "installation.workers.join",
     # reflection shows what there is, as the document of REST does
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.schema.definition_schema",

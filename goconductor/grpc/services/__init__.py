@@ -11,6 +11,7 @@ from goconductor.engine.node import Node
 from goconductor.gateway.gateway import Gateway
 from goconductor.grpc.services.dataflows import DataflowCalls
 from goconductor.grpc.services.definitions import DefinitionCalls
+from goconductor.grpc.services.keys import KeyCalls
 from goconductor.grpc.services.operations import OperationCalls
 from goconductor.grpc.services.requests import RequestCalls
 from goconductor.grpc.services.sagas import SagaCalls
@@ -40,6 +41,7 @@ def methods_of(
         "Schedules": (ScheduleCalls(node, settings),),
         "Dataflows": (DataflowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings),),
+        "Keys": (KeyCalls(node),),
         "Workers": (WorkCalls(gateway, settings),),
     }
     for service in SERVICES:

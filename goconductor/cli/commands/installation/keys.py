@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from goconductor.cli import rendering
-from goconductor.cli.running import AsJson, By, actor, choice, client, print_drawn, run, settings_of
+from goconductor.cli.running import AsJson, By, actor, client, print_drawn, run, settings_of
 from goconductor.control.authority import keys
-from goconductor.control.authority.roles import Role
 from goconductor.control.doors.exits import Exit
+from goconductor.control.roles import Role, role_problem
 from goconductor.control.settings.settings import Settings
 
 commands_of_key = typer.Typer(
@@ -28,12 +28,26 @@ def _days(text: str) -> float:
     return float(found[1])
 
 
+def _role(text: str) -> str:
+    if (problem := role_problem(text)) is not None:
+        raise typer.BadParameter(problem)
+    return text
+
+
 @commands_of_key.command()
 def create(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose it is; the history of sagas has it.", show_default=False)],
     *,
-    role: Annotated[list[Role], choice(Role, "What its holder may do. Several times for several.")],
+    role: Annotated[
+        list[str],
+        typer.Option(
+            help="What its holder may do. Several times for several. worker:payments works for one participant only.",
+            parser=_role,
+            metavar=f"[{'|'.join(Role)}|worker:PARTICIPANT]",
+            autocompletion=lambda: [*Role],
+        ),
+    ],
     expires: Annotated[
         float | None,
         typer.Option(help="After how many days it ends, such as 90d; never by default.", parser=_days, metavar="DAYS"),
@@ -58,7 +72,7 @@ def revoke(context: typer.Context, key_id: KeyId, *, by: By = None, as_json: AsJ
 
 
 async def _create(
-    settings: Settings, name: str, roles: list[Role], expires: float | None, by: str | None, *, as_json: bool
+    settings: Settings, name: str, roles: list[str], expires: float | None, by: str | None, *, as_json: bool
 ) -> Exit:
     async with client(settings) as node:
         made = await keys.create_key(actor(by), node, name, roles, expires_days=expires)

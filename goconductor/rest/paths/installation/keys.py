@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from goconductor.control.actor import asked_by
 from goconductor.control.authority import keys
 from goconductor.control.authority.keys import KeyDetail, KeyList, MadeKey
+from goconductor.control.roles import WRITTEN
 from goconductor.engine.node import Node
 from goconductor.rest.http.asked import Body
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
@@ -28,7 +29,7 @@ class WantedKey(Body):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(description="whose it is: letters, digits, '_' and '-'")]
-    roles: Annotated[list[str], Field(description="of viewer, operator, deployer, admin, worker")]
+    roles: Annotated[list[str], Field(description=f"of {WRITTEN}")]
     expires_days: Annotated[float | None, Field(description="days after which it ends; null is never")] = None
 
 
