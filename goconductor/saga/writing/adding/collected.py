@@ -19,7 +19,7 @@ from goconductor.saga.writing.fields import joinable
 from goconductor.saga.writing.optional import Optional
 from goconductor.saga.writing.steps import Step
 from goconductor.saga.writing.undo import Undo
-from goconductor.saga.writing.written import below
+from goconductor.saga.writing.written.forms import below
 
 
 class Named(abc.ABC):

@@ -16,7 +16,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import asdict, replace
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
@@ -27,74 +26,10 @@ from goconductor.saga.definition import Binding, Definition, Step, Undo
 from goconductor.saga.expressions.condition_text import renamed
 from goconductor.saga.expressions.conditions import compile_condition
 from goconductor.saga.ids import is_name
+from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep, below, texts
 
 CASES_MAX = 20
 _OF_A_FRAME = frozenset({"id", "after", "when", "steps", "switch"})
-
-
-class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One case of a switch: a sequence of steps, and when it is taken.
-
-    Args:
-        case: its name.
-        steps: what runs then, one after the other.
-        when: a CEL condition over ``input`` and ``steps``; the last case may have none, and is then taken where no other is.
-    """
-
-    case: str
-    steps: tuple[WrittenStep, ...]
-    when: str | None = None
-
-
-class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A step as it is written: also a group of steps, or a switch.
-
-    Args:
-        steps: in place of code, steps that run one after the other.
-        switch: in place of code, cases, of which the first whose condition holds is taken.
-    """
-
-    steps: tuple[WrittenStep, ...] | None = None
-    switch: tuple[Case, ...] | None = None
-
-
-class WrittenDefinition(Definition, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A definition as it is written."""
-
-    steps: tuple[WrittenStep, ...]
-
-
-def is_plain(document: Any) -> bool:
-    """Return whether a document has none of these constructs, so that it is its own compiled form."""
-    steps = document.get("steps") if isinstance(document, dict) else None
-    return not any(
-        isinstance(step, dict) and ("steps" in step or "switch" in step)
-        for step in (steps if isinstance(steps, list | tuple) else ())
-    )
-
-
-def texts(steps: Iterable[WrittenStep]) -> Iterator[str]:
-    """Yield the expressions of steps as they are written, those in groups and cases included."""
-    for step in steps:
-        yield from expressions.texts((step,))
-        yield from texts(step.steps or ())
-        for case in step.switch or ():
-            yield from () if case.when is None else (case.when,)
-            yield from texts(case.steps)
-
-
-def of_plain(definition: Definition) -> WrittenDefinition:
-    """Return a definition, among whose steps are written ones, as one that is written."""
-    return WrittenDefinition(**_fields(definition) | {"steps": of_steps(definition.steps)})
-
-
-def of_steps(steps: Iterable[Step]) -> tuple[WrittenStep, ...]:
-    """Return steps as written ones."""
-    return tuple(step if isinstance(step, WrittenStep) else WrittenStep(**_fields(step)) for step in steps)
-
-
-def _fields(struct: msgspec.Struct) -> dict[str, Any]:
-    return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
 def compiled(written: WrittenDefinition, *, full_names: bool = False) -> tuple[Definition, list[str]]:
@@ -313,11 +248,6 @@ class _Compiler:
             return guard or None
         own = self._expression(step.when, path)
         return f"{guard} && ({own}\n)" if guard else own
-
-
-def below(path: str, name: str) -> str:
-    """Return the full name of what stands in a group or a case; outside it is the name itself."""
-    return f"{path}.{name}" if path else name
 
 
 def _given(step: WrittenStep) -> Mapping[str, Any]:

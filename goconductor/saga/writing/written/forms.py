@@ -1,0 +1,82 @@
+"""The form in which definitions are written: also with groups and switches, which :mod:`.compiling` makes steps of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from goconductor.saga.checking import expressions
+from goconductor.saga.definition import Definition, Step
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One case of a switch: a sequence of steps, and when it is taken.
+
+    Args:
+        case: its name.
+        steps: what runs then, one after the other.
+        when: a CEL condition over ``input`` and ``steps``; the last case may have none, and is then taken where no other is.
+    """
+
+    case: str
+    steps: tuple[WrittenStep, ...]
+    when: str | None = None
+
+
+class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A step as it is written: also a group of steps, or a switch.
+
+    Args:
+        steps: in place of code, steps that run one after the other.
+        switch: in place of code, cases, of which the first whose condition holds is taken.
+    """
+
+    steps: tuple[WrittenStep, ...] | None = None
+    switch: tuple[Case, ...] | None = None
+
+
+class WrittenDefinition(Definition, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A definition as it is written."""
+
+    steps: tuple[WrittenStep, ...]
+
+
+def is_plain(document: Any) -> bool:
+    """Return whether a document has none of these constructs, so that it is its own compiled form."""
+    steps = document.get("steps") if isinstance(document, dict) else None
+    return not any(
+        isinstance(step, dict) and ("steps" in step or "switch" in step)
+        for step in (steps if isinstance(steps, list | tuple) else ())
+    )
+
+
+def texts(steps: Iterable[WrittenStep]) -> Iterator[str]:
+    """Yield the expressions of steps as they are written, those in groups and cases included."""
+    for step in steps:
+        yield from expressions.texts((step,))
+        yield from texts(step.steps or ())
+        for case in step.switch or ():
+            yield from () if case.when is None else (case.when,)
+            yield from texts(case.steps)
+
+
+def of_plain(definition: Definition) -> WrittenDefinition:
+    """Return a definition, among whose steps are written ones, as one that is written."""
+    return WrittenDefinition(**fields_of(definition) | {"steps": of_steps(definition.steps)})
+
+
+def of_steps(steps: Iterable[Step]) -> tuple[WrittenStep, ...]:
+    """Return steps as written ones."""
+    return tuple(step if isinstance(step, WrittenStep) else WrittenStep(**fields_of(step)) for step in steps)
+
+
+def fields_of(struct: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a struct, by their names."""
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
+
+
+def below(path: str, name: str) -> str:
+    """Return the full name of what stands in a group or a case; outside it is the name itself."""
+    return f"{path}.{name}" if path else name
