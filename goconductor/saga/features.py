@@ -25,11 +25,16 @@ def undo_inputs(step: Step) -> dict[str, Binding]:
     return step.undo.inputs if isinstance(step.undo, Undo) else {}
 
 
+def _grows(definition: Definition) -> bool:
+    return any(step.map is not None or step.repeat is not None for step in definition.steps)
+
+
 LOCKS = "locks"
 """A feature of steps, and of a saga as a whole."""
 OF_SAGA: dict[str, Callable[[Definition], bool]] = {
     LOCKS: lambda definition: bool(definition.locks),
     "default_priority": lambda definition: definition.priority != 0,
+    "grouped_growth": lambda definition: _grows(definition) and any("." in step.id for step in every_step(definition.steps)),
 }
 """Features of definitions that show in no step, by name, each with the question whether a definition uses it."""
 
@@ -93,8 +98,7 @@ KNOWN = frozenset(
 
 def features_of(definition: Definition) -> tuple[str, ...]:
     """Return the features that a definition uses, in the order of their names."""
-    grows = any(step.map is not None or step.repeat is not None for step in definition.steps)
-    steps = [*every_step(definition.steps)] if grows else definition.steps
+    steps = [*every_step(definition.steps)] if _grows(definition) else definition.steps
     of_saga = {name for name, uses in OF_SAGA.items() if uses(definition)}
     return tuple(sorted(of_saga | {name for name, uses in USES.items() if any(uses(step) for step in steps)}))
 

@@ -5,6 +5,8 @@ the state remembers that length, nothing else. The steps that are there from the
 
     line[3].reserve              the step reserve of the map line, for the item at place 3
     line[3].box[0].pack          a map in a map
+    line[3].pay.card.charge      a step of a case, or of a group, within a map: ids of steps may have dots
+    wrap.line[3].reserve         a map within a group
 
 So a name can be split (:func:`split`) into what the definition knows, its *template* ``line.reserve``, and where it is. A
 compiled definition answers by name: what a step runs, what comes before it. Of a step that has grown it looks up the template,
@@ -68,14 +70,14 @@ class Name(NamedTuple):
 @lru_cache(maxsize=4_096)
 def split(name: str) -> Name | None:
     """Split the name of a step that has grown; None where it is none."""
-    if len(name) > NAME_CHARACTERS_MAX or not 0 < name.count(".") <= DEPTH_MAX:
+    if len(name) > NAME_CHARACTERS_MAX or not 0 < name.count("].") <= DEPTH_MAX:
         return None
-    place, _, step = name.rpartition(".")
-    within, _, number = place.removesuffix("]").rpartition("[")
-    if not place.endswith("]") or not within or not number.isdecimal() or str(int(number)) != number:
+    place, _, step = name.rpartition("].")
+    within, _, number = place.rpartition("[")
+    if not within or not number.isdecimal() or str(int(number)) != number or "[" in step:
         return None
-    if "." not in within:
-        return Name(f"{within}.{step}", within, int(number), step) if "[" not in within else None
+    if "[" not in within:
+        return Name(f"{within}.{step}", within, int(number), step)
     above = split(within)
     return None if above is None else Name(f"{above.template}.{step}", within, int(number), step)
 
@@ -138,7 +140,7 @@ class Body(NamedTuple):
 
 
 def bodies(definition: Definition) -> dict[str, Body]:
-    """Return the bodies of all maps, by the maps' templates. The definition is sound."""
+    """Return the bodies of all maps, by the maps' templates, each after that around it. The definition is sound."""
     return dict(_bodies("", definition.steps))
 
 

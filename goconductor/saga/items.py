@@ -47,7 +47,8 @@ class Data:
         self.bodies: dict[str, Body] = bodies(definition)
         """What is done for each item, or in each turn, by the templates of maps and repeats."""
         self._top = {step.id: step for step in definition.steps}
-        inside = {f"{map}.{name}": step for map, body in self.bodies.items() for name, step in body.steps.items()}
+        self._around = {f"{map}.{name}": (map, name) for map, body in self.bodies.items() for name in body.steps}
+        inside = {template: self.bodies[map].steps[name] for template, (map, name) in self._around.items()}
         growing = {name: step for name, step in (self._top | inside).items() if name in self.bodies}
         self._over = {
             name: self.source(name, Binding(ref=step.map.over)) for name, step in growing.items() if step.map is not None
@@ -79,8 +80,13 @@ class Data:
 
     def around(self, template: str) -> Mapping[str, Step]:
         """Return the steps that a step is among, by their ids: those of the same body, or those outside of all maps."""
-        above = template.rpartition(".")[0]
-        return self.bodies[above].steps if above else self._top
+        found = self._around.get(template)
+        return self._top if found is None else self.bodies[found[0]].steps
+
+    def above(self, template: str) -> tuple[str, ...]:
+        """Return the maps and repeats that a step is in, by their templates, from the outside in."""
+        found = self._around.get(template)
+        return () if found is None else (*self.above(found[0]), found[0])
 
     def source(self, reader: str, binding: Binding) -> Source:
         """Return where a value comes from.
@@ -94,12 +100,12 @@ class Data:
         reference = Reference.parse(binding.ref)
         if reference.step is None:
             return Source(reference=reference, optional=binding.optional)
-        seen = reader
-        while "." in seen and reference.step not in self.around(seen):
-            seen = seen.rpartition(".")[0]
-        own = seen.rpartition(".")[2]  # an undo is about its own step, whatever stands in for that elsewhere
+        seen, (above, own) = reader, self._around.get(reader, ("", reader))
+        while above and reference.step not in self.around(seen):
+            seen, (above, own) = above, self._around.get(above, ("", above))
+        # an undo is about its own step, whatever stands in for that elsewhere
         steps = (own,) if reference.step == own else chain(self.around(seen), reference.step, own)
-        return Source(None, reference, seen.count("."), steps, binding.optional)
+        return Source(None, reference, len(self.above(seen)), steps, binding.optional)
 
     def inputs(self, step: str, input: Any, outputs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a step's parameters: those that an operator has given, else what the definition refers to.
@@ -172,7 +178,7 @@ class Data:
         if name is not None and reference.root == "index":
             return reference.resolve(name.place, {})
         of_repeat = reference.root == "previous"
-        if name is None or (name := self._around(name, of_repeat=of_repeat)) is None:
+        if name is None or (name := self._nearest(name, of_repeat=of_repeat)) is None:
             around = "repeat" if of_repeat else "map"
             raise PayloadError(str(reference), f"is not there: it is no step of a {around} that reads it")
         return reference.resolve(self._previous(name, outputs) if of_repeat else self._item(name, input, outputs), {})
@@ -213,13 +219,13 @@ class Data:
             outputs: as for :meth:`value`.
         """
         found: dict[str, Any] = {"index": name.place}
-        if (item := self._around(name, of_repeat=False)) is not None:
+        if (item := self._nearest(name, of_repeat=False)) is not None:
             found["item"] = self._item(item, input, outputs)
-        if (turn := self._around(name, of_repeat=True)) is not None:
+        if (turn := self._nearest(name, of_repeat=True)) is not None:
             found["previous"] = self._previous(turn, outputs)
         return found
 
-    def _around(self, name: Name, *, of_repeat: bool) -> Name | None:
+    def _nearest(self, name: Name, *, of_repeat: bool) -> Name | None:
         """Return a step, or the nearest one around it, that is in a map, or in a repeat; None where there is none."""
         if not self.repeats:
             return None if of_repeat else name
@@ -256,7 +262,7 @@ class Data:
         return self.value(source._replace(reference=at), name.map, input, outputs)
 
     def _output(self, source: Source, reference: Reference, reader: str, outputs: Mapping[str, Any]) -> Any:
-        scope = "".join(f"{part}." for part in reader.split(".")[: source.depth])
+        scope = "".join(f"{part}]." for part in reader.split("].")[: source.depth])
         names = [scope + step for step in source.steps]
         name = next((each for each in names if outputs.get(each) is not None), names[0])
         if name not in outputs:

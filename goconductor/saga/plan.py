@@ -137,9 +137,9 @@ class Plan:
             {template: body.after[steps[template].id] for template, body in of_body.items()},
             lambda after, name: inside_of(name, after) if after else (name.map,),
         )
-        self.roles = ByStep(self.roles, {template: self.roles[template.partition(".")[0]] for template in steps})
+        self.roles = ByStep(self.roles, {template: self.roles[data.above(template)[0]] for template in steps})
         self._grow_facts(StepFacts(steps, lambda template: _seen_in(data, template)))
-        untils = {t: compile_condition(each.until, _seen_in(data, f"{t}.")) for t, each in data.repeats.items()}
+        untils = {t: compile_condition(each.until, _seen_in(data, t, among=True)) for t, each in data.repeats.items()}
         self.untils = ByStep({name: untils[name] for name in untils.keys() & self.steps.keys()}, untils)
         self.asks = self.asks or bool(data.repeats)
         self._wait_order = {template: place for place, template in enumerate(templates(self.definition.steps))}
@@ -323,10 +323,9 @@ class Plan:
         return (*found, *otherwise)
 
 
-def _seen_in(data: Data, template: str) -> frozenset[str]:
-    """Return what a condition of a step in maps and repeats may ask about."""
-    parts = template.split(".")[:-1]
-    around = (".".join(parts[: depth + 1]) for depth in range(len(parts)))
+def _seen_in(data: Data, template: str, *, among: bool = False) -> frozenset[str]:
+    """Return what a condition of a step in maps and repeats may ask about; with ``among`` one among the steps in it."""
+    around = (*data.above(template), *((template,) if among else ()))
     return frozenset().union(*(IN_REPEAT if each in data.repeats else IN_MAP for each in around))
 
 

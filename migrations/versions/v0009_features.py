@@ -16,6 +16,13 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("definitions", "participants")
+MAPS_DEEP = 3
+STEPS = " UNION ALL ".join(
+    f"SELECT jsonb_path_query(document::jsonb, '$.steps[*]{''.join(way)}')"
+    for deep in range(MAPS_DEEP + 1)
+    for way in product((".map.do[*]", ".repeat.do[*]"), repeat=deep)
+)
+"""All steps of a document, those of the maps and repeats in it included."""
 USES = {
     "delay": "step -> 'delay' IS NOT NULL",
     "wait": "step -> 'wait' IS NOT NULL",
@@ -36,6 +43,10 @@ USES = {
     "locks": "step -> 'locks' IS NOT NULL OR document::jsonb -> 'locks' IS NOT NULL",
     "default_priority": "document::jsonb -> 'priority' IS NOT NULL",
     "dotted_id": "strpos(step ->> 'id', '.') > 0",
+    "grouped_growth": f"""
+        jsonb_path_exists(document::jsonb, '$.steps[*] ? (exists (@.map) || exists (@.repeat))')
+        AND EXISTS (SELECT FROM ({STEPS}) AS every (one) WHERE strpos(one ->> 'id', '.') > 0)
+    """,
     "tolerated_failure": "step -> 'allow_fail' IS NOT NULL OR step -> 'fallback' IS NOT NULL",
     "total_timeout": "step -> 'total_timeout_seconds' IS NOT NULL",
     "retry_on": " OR ".join(
@@ -43,13 +54,6 @@ USES = {
     ),
 }
 """The features, each with how a step of a document shows that it uses it; defaults do not stand in documents."""
-MAPS_DEEP = 3
-STEPS = " UNION ALL ".join(
-    f"SELECT jsonb_path_query(document::jsonb, '$.steps[*]{''.join(way)}')"
-    for deep in range(MAPS_DEEP + 1)
-    for way in product((".map.do[*]", ".repeat.do[*]"), repeat=deep)
-)
-"""All steps of a document, those of the maps and repeats in it included."""
 
 
 def upgrade() -> None:

@@ -81,8 +81,9 @@ async def put(hand: dial.Connection, definition: Definition) -> None:
 
 async def test_a_definition_has_its_features_again_after_the_way_back_and_forth(postgres_url: str, hand: dial.Connection) -> None:
     assert {feature for steps in STEPS.values() for feature in features_of(Definition(name="s", steps=tuple(steps)))} == {*USES}
-    whole = Definition(name="all of it", steps=(CODE,), locks=(Lock(key="k"),), priority=1)
-    assert {*features_of(whole)} == {*OF_SAGA}
+    grown = Step(id="g.b", map=Map(over="$.input", do=(CODE,)))
+    whole = Definition(name="all of it", steps=(CODE, grown), locks=(Lock(key="k"),), priority=1)
+    assert {*features_of(whole)} == {*OF_SAGA, "map", "dotted_id"}
     for name, steps in STEPS.items():
         await put(hand, Definition(name=name, steps=tuple(steps)))
     await put(hand, whole)

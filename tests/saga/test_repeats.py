@@ -89,7 +89,6 @@ def test_what_a_turn_uses_of_the_outside_comes_before_the_repeat() -> None:
         ([repeated({**ASK, "locks": [{"key": "k"}]})], "step 'ask' in repeat 'poll' has locks; give them to the repeat"),
         ([repeated({"id": "s", "savepoint": {"otherwise": ["b"]}})], "stands in repeat 'poll', whose turns cannot go back alone"),
         ([repeated(locks=[{"key": "k:{item.x}"}])], "step 'poll' has the lock 'k:{item.x}', which refers to $.item.x"),
-        ([repeated(), {"id": "g.a", "run": "shop.a"}], "step 'g.a' is one of a group or case, beside a repeat"),
         (
             [PAY, repeated({**ASK, "compensation": True}, after=["pay"])],
             "step 'ask' in repeat 'poll' comes after the pivot 'pay' but has a compensation that can never run; move the repeat",

@@ -114,12 +114,6 @@ def test_an_undo_inside_of_a_group_finds_the_step_beside_it() -> None:
     assert undone.inputs["x"].ref == "$.steps['g.a'].output"
 
 
-def test_groups_and_maps_are_not_for_one_definition_yet() -> None:
-    lines = {"id": "lines", "map": {"over": "$.input.lines", "do": [STEP]}}
-    with pytest.raises(DefinitionError, match=r"step 'g\.a' is one of a group or case, beside a map"):
-        read({"name": "order", "steps": [lines, {"id": "g", "steps": [STEP]}]})
-
-
 def test_without_a_last_case_the_saga_goes_on_where_none_holds() -> None:
     made = read(
         {

@@ -38,7 +38,7 @@ from goconductor.saga.growth import STEPS_MAX, TURNS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, SECONDS_MAX, Retry
 from goconductor.saga.writing.written.compiling import CASES_MAX
-from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep
+from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenMap, WrittenRepeat, WrittenStep
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LINK = "$schema"
@@ -144,9 +144,13 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
 def definition_schema() -> dict[str, Any]:
     """Return the schema. It is the same object each time: do not change it."""
     both = msgspec.json.schema(WrittenDefinition)
-    both["$defs"].pop("Step")  # of a map's steps
     written = msgspec.json.encode(both).decode()
-    for form in (WrittenDefinition, WrittenStep):  # of the two forms people see the one that they write
+    for form in (
+        WrittenDefinition,
+        WrittenStep,
+        WrittenMap,
+        WrittenRepeat,
+    ):  # of the two forms people see the one that they write
         written = written.replace(form.__name__, form.__name__.removeprefix("Written"))
     made: dict[str, Any] = msgspec.json.decode(written)  # a tuple is a list there
     described = made["$defs"]

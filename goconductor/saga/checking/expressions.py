@@ -17,10 +17,15 @@ CHARACTERS_MAX = 128 * 1024
 def texts(steps: Iterable[Step]) -> Iterator[str]:
     """Yield the expressions of steps, those of the steps in maps and repeats included."""
     for step in every_step(steps):
-        until = None if step.repeat is None else step.repeat.until
-        for text in (step.when, step.value, None if step.wait is None else step.wait.where, until):
-            if text is not None:
-                yield text
+        yield from of_step(step)
+
+
+def of_step(step: Step) -> Iterator[str]:
+    """Yield the expressions of a step itself."""
+    until = None if step.repeat is None else step.repeat.until
+    for text in (step.when, step.value, None if step.wait is None else step.wait.where, until):
+        if text is not None:
+            yield text
 
 
 def too_many(given: Iterable[str]) -> str:

@@ -15,7 +15,16 @@ from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
 from goconductor.saga.checking.code import unfit_reads
 from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
-from goconductor.saga.checking.constructs.growth import behind_pivot, kind_of, names_taken, of_map, of_repeat, size, too_deep
+from goconductor.saga.checking.constructs.growth import (
+    behind_pivot,
+    called_alike,
+    kind_of,
+    names_taken,
+    of_map,
+    of_repeat,
+    size,
+    too_deep,
+)
 from goconductor.saga.checking.constructs.waits import Asked, asked_of, names_twice, of_delay, of_value, of_wait
 from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import asked
@@ -81,6 +90,7 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
     found.extend(_around_pivot(definition, edges))
     found.extend(children.problems(definition, edges))
     found.extend(locks.problems(definition, edges))
+    found.extend(called_alike(definition))
     found.extend(behind_pivot(definition, edges))
     found.extend(savepoints.problems(definition, edges))
     if not stored:
@@ -150,7 +160,6 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
         elif step.repeat is not None:
             found.extend(of_repeat(step, step.repeat, seen.above))
         named[step.id] = _before(step, seen, found)
-    found.extend(_grouped_beside_map(definition))
     edges = tolerated.edges(definition, named)
     if definition.output is not None:
         if definition.output.optional:
@@ -181,15 +190,6 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
             found += [f"in {kind_of(step)} {step.id!r}: {each}" for each in inside]
             found += savepoints.inside(step)
     return edges
-
-
-def _grouped_beside_map(definition: Definition) -> Iterator[str]:
-    """Yield the steps of groups and cases in a saga with a map or a repeat, whose steps have such ids as well."""
-    steps = [*every_step(definition.steps)]
-    if (grows := next((step for step in steps if step.map is not None or step.repeat is not None), None)) is not None:
-        for step in steps:
-            if "." in step.id:
-                yield f"step {step.id!r} is one of a group or case, beside a {kind_of(grows)}; write that as steps with 'when'."
 
 
 def _of_itself(step: Step, *, stored: bool) -> list[str]:

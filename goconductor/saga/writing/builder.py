@@ -31,7 +31,7 @@ from goconductor.saga.definition import Binding, Definition, Lock
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.types.annotations import cannot_come
 from goconductor.saga.types.references import binding_by_position
-from goconductor.saga.writing.adding.collected import Frame, Named, binding_of
+from goconductor.saga.writing.adding.collected import Named, binding_of
 from goconductor.saga.writing.adding.steps import Steps
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
 from goconductor.saga.writing.options import check_locks
@@ -127,7 +127,7 @@ class Saga(Steps, Named, Generic[I, O]):
                 input_schema=self._input_schema if self._input_schema is not None else schema_of(self.name, self.input_type),
             )
             found: list[str] = []
-            if any(isinstance(each, Frame) for each in self._steps):
+            if self._has_frames():
                 definition, found = compiled(of_plain(definition), full_names=True)
             found += misshapen(definition) or problems(definition)
             if (why := cannot_come(self.input_type)) is not None:

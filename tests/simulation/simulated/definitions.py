@@ -17,6 +17,7 @@ from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.written.compiling import compiled
 from goconductor.saga.writing.written.forms import WrittenDefinition
+from tests.simulation.simulated.grouping import grouped
 from tests.simulation.simulated.repeats import repeats
 from tests.simulation.simulated.services import CODE, PARTICIPANTS
 
@@ -108,7 +109,7 @@ class Draft:
 
     def definition(self, name: str) -> Definition:
         """Make the definition."""
-        made = Definition(name=name, steps=self._defined(self.steps), **self.fields)
+        made = grouped(Definition(name=name, steps=self._defined(self.steps), **self.fields))
         check(made)
         return made
 
@@ -378,6 +379,8 @@ def constructs_of(definition: Definition) -> Counter[str]:
             "repeat in a map": step.repeat is not None and step.id not in outside,
             "time between turns": step.repeat is not None and step.repeat.delay_seconds is not None,
             "step in a case or group": "." in step.id,
+            "case or group in a map or repeat": "." in step.id and step.id not in outside,
+            "map or repeat in a group": "." in step.id and bool(step.body),
             "value": step.value is not None,
             "delay": step.delay is not None,
             "savepoint": step.savepoint is not None,

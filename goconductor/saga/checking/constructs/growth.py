@@ -42,6 +42,23 @@ def names_taken(definition: Definition) -> Iterator[str]:
                 yield f"{where}, but a step of that id is approved; rename one of them."
 
 
+def called_alike(definition: Definition) -> Iterator[str]:
+    """Yield the names without indexes that steps in different maps, repeats and groups share: nobody could tell them apart."""
+    if not any(step.body for step in definition.steps):
+        return
+    ways: dict[str, set[tuple[str, ...]]] = {}
+    for way in _ways(definition.steps):
+        ways.setdefault(".".join(way), set()).add(way)
+    for name in sorted(name for name, found in ways.items() if len(found) > 1):
+        yield f"without its indexes the name {name!r} is that of several steps; rename one of them, or what it stands in."
+
+
+def _ways(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for step in steps:
+        yield (*above, step.id)
+        yield from _ways(step.body, (*above, step.id))
+
+
 def of_map(step: Step, map: Map, above: tuple[str, ...]) -> Iterator[str]:
     """Yield what is wrong with a map itself; its reference is looked at with the others.
 

@@ -117,6 +117,10 @@ class Collected:
                 found |= each._undone()  # noqa: SLF001
         return found
 
+    def _has_frames(self) -> bool:
+        """Return whether a group or a switch is among the steps, or stands in one of them."""
+        return any(isinstance(each, Frame) or (isinstance(each, Nested) and each._has_frames()) for each in self._steps)  # noqa: SLF001
+
     def _started(self) -> Iterator[Named]:
         """Yield the sagas, written in Python, that steps start."""
         yield from self._sagas

@@ -172,7 +172,7 @@ class Map(Growing, Step[list[Any]]):
 
     def __init__(self, around: Collected, definition: StepDefinition) -> None:
         Growing.__init__(self, around, definition)
-        Step.__init__(self, definition.id)
+        Step.__init__(self, below(around._path, definition.id))  # noqa: SLF001
 
     @property
     def item(self) -> Any:
@@ -185,7 +185,7 @@ class Repeat(Growing, Step[Any]):
 
     def __init__(self, around: Collected, definition: StepDefinition) -> None:
         Growing.__init__(self, around, definition)
-        Step.__init__(self, definition.id)
+        Step.__init__(self, below(around._path, definition.id))  # noqa: SLF001
 
     @property
     def previous(self) -> Any:

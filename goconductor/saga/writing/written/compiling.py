@@ -7,7 +7,8 @@ that is its name. Who comes after the switch comes after whichever case ran. A g
 its value is called ``<group>.when``.
 
 Steps inside get longer ids: ``group.step``, ``switch.case.step``. A name is looked up from the inside out, first among the steps
-beside it, and a full id is found everywhere. A definition without these constructs is its own compiled form.
+beside it, and a full id is found everywhere (:mod:`goconductor.saga.writing.written.names`). The body of a map or a repeat is
+compiled by itself, with names of its own. A definition without groups and switches is its own compiled form.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import expressions
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, Undo
-from goconductor.saga.expressions.condition_text import renamed
-from goconductor.saga.expressions.conditions import compile_condition
+from goconductor.saga.definition import Binding, Definition, Map, Repeat, Step, Undo
+from goconductor.saga.expressions.condition_text import ROOTS, renamed
+from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.ids import is_name
-from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep, below, texts
+from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep, below, of_steps, plain, texts
+from goconductor.saga.writing.written.names import Names
 
 CASES_MAX = 20
 _OF_A_FRAME = frozenset({"id", "after", "when", "steps", "switch"})
@@ -45,44 +47,23 @@ def compiled(written: WrittenDefinition, *, full_names: bool = False) -> tuple[D
     """
     if problem := expressions.too_many(texts(written.steps)):
         raise DefinitionError(written.name, [problem])
-    compiler = _Compiler(written.steps, full_names=full_names)
+    compiler = _Compiler(Names(written.steps, full_names=full_names))
     steps = tuple(compiler.sequence(written.steps, "", in_order=False))
     output = None if written.output is None else compiler.binding(written.output, "")
-    fields = {name: getattr(written, name) for name in Definition.__struct_fields__}
-    return Definition(**fields | {"steps": steps, "output": output}), compiler.problems
+    return plain(Definition, written, steps=steps, output=output), compiler.problems
 
 
 class _Compiler:
-    def __init__(self, steps: Sequence[WrittenStep], *, full_names: bool) -> None:
-        self.problems: list[str] = []
-        self._full_names = full_names
-        self._ends: dict[str, tuple[str, ...]] = {}
-        """For each name the steps after which it is over, and the step whose output is its own."""
-        self._outputs: dict[str, str] = {}
-        self._know(steps, "")
+    """Compiles the steps of a saga, or those of the body of one map or repeat.
 
-    def _know(self, steps: Sequence[WrittenStep], path: str) -> None:
-        for step in steps:
-            name = below(path, step.id)
-            if name in self._ends and (path or step.steps is not None or step.switch is not None):
-                self.problems.append(f"{name!r} is written twice; give each step an id of its own.")
-            self._ends[name], self._outputs[name] = (name,), name
-            if step.switch is not None:
-                ends: list[str] = [] if step.switch and step.switch[-1].when is None else [name]
-                for case in step.switch:
-                    branch = below(name, case.case)
-                    self._know(case.steps, branch)
-                    self._stand_for(branch, case.steps)
-                    ends += self._ends.get(branch, ())
-                self._ends[name] = tuple(ends)
-            elif step.steps is not None:
-                self._know(step.steps, name)
-                self._stand_for(name, step.steps)
+    Args:
+        names: of these steps.
+        roots: the names of the data that their conditions may ask about.
+    """
 
-    def _stand_for(self, name: str, steps: Sequence[WrittenStep]) -> None:
-        if steps:
-            last = below(name, steps[-1].id)
-            self._ends[name], self._outputs[name] = self._ends[last], self._outputs[last]
+    def __init__(self, names: Names, roots: frozenset[str] = ROOTS) -> None:
+        self._names, self._roots = names, roots
+        self.problems = [f"{name!r} is written twice; give each step an id of its own." for name in names.twice]
 
     def sequence(
         self, steps: Sequence[WrittenStep], path: str, *, first: Iterable[str] = (), guard: str = "", in_order: bool = True
@@ -100,38 +81,58 @@ class _Compiler:
         for step in steps:
             yield from self._one(step, path, before, guard)
             if in_order:
-                before = [*self._ends[below(path, step.id)]]
+                before = [*self._names.ends[below(path, step.id)]]
 
     def _one(self, step: WrittenStep, path: str, before: Sequence[str], guard: str) -> Iterator[Step]:
         name = below(path, step.id)
-        after = tuple(dict.fromkeys([*before, *(end for each in step.after for end in self._over(each, path))]))
+        after = tuple(dict.fromkeys([*before, *(end for each in step.after for end in self._names.ends_of(each, path))]))
         when = self._both(guard, step, path)
         if step.switch is None and step.steps is None:
-            plain = Step(**{field: getattr(step, field) for field in Step.__struct_fields__})
             wait = step.wait
             if wait is not None and wait.where is not None:
-                wait = replace(wait, where=self._expression(wait.where, path))
+                wait = replace(wait, where=self.expression(wait.where, path))
             delay = step.delay
             if delay is not None and delay.until is not None:
                 delay = replace(delay, until=self.binding(Binding(ref=delay.until), path).ref)
             undo = step.undo
             if isinstance(undo, Undo):
                 undo = replace(undo, inputs={parameter: self.binding(each, path) for parameter, each in undo.inputs.items()})
-            yield replace(
-                plain,
+            yield plain(
+                Step,
+                step,
                 id=name,
                 after=after,
                 when=when,
                 inputs={parameter: self.binding(each, path) for parameter, each in step.inputs.items()},
-                value=None if step.value is None else self._expression(step.value, path),
+                value=None if step.value is None else self.expression(step.value, path),
                 wait=wait,
                 delay=delay,
                 undo=undo,
+                map=None if step.map is None else self._map(step, step.map, path),
+                repeat=None if step.repeat is None else self._repeat(step, step.repeat, path),
                 locks=tuple(replace(lock, key=self._key(lock.key, path)) for lock in step.locks),
-                fallback=None if step.fallback is None else self._outputs.get(self._named(step.fallback, path), step.fallback),
+                fallback=None if step.fallback is None else self._names.fallback(step.fallback, path),
             )
             return
         yield from self._frame(step, name, path, after, when, guard)
+
+    def _map(self, step: WrittenStep, map: Map, path: str) -> Map:
+        inner = self._inside(step, path, IN_MAP)
+        over = self.binding(Binding(ref=map.over), path).ref or ""
+        return plain(Map, map, over=over, do=self._body(step, inner, path))
+
+    def _repeat(self, step: WrittenStep, repeat: Repeat, path: str) -> Repeat:
+        inner = self._inside(step, path, IN_REPEAT)
+        return plain(Repeat, repeat, until=inner.expression(repeat.until, ""), do=self._body(step, inner, path))
+
+    def _inside(self, step: WrittenStep, path: str, roots: frozenset[str]) -> _Compiler:
+        return _Compiler(self._names.inside(of_steps(step.body), path), self._roots | roots)
+
+    def _body(self, step: WrittenStep, inner: _Compiler, path: str) -> tuple[Step, ...]:
+        made = tuple(inner.sequence(of_steps(step.body), "", in_order=False))
+        kind = "map" if step.map is not None else "repeat"
+        self.problems += [f"in {kind} {below(path, step.id)!r}: {each}" for each in inner.problems]
+        return made
 
     def _frame(
         self, step: WrittenStep, name: str, path: str, after: tuple[str, ...], when: str | None, guard: str
@@ -155,7 +156,7 @@ class _Compiler:
         chosen = "null"
         for case in reversed(step.switch):
             taken = f"dyn({_text(case.case)})"
-            chosen = taken if case.when is None else f"({self._expression(case.when, path)}\n) ? {taken} : {chosen}"
+            chosen = taken if case.when is None else f"({self.expression(case.when, path)}\n) ? {taken} : {chosen}"
         yield Step(id=name, value=chosen, after=after, when=when)
         for case in step.switch:
             branch = below(name, case.case)
@@ -189,22 +190,6 @@ class _Compiler:
         for twice in sorted({each for each in names if names.count(each) > 1}):
             self.problems.append(f"switch {name!r} has {twice!r} twice; give each case a name of its own.")
 
-    def _found(self, name: str, path: str) -> str:
-        """Return the full name of what is called so at a place; the name itself if nothing is."""
-        while path:
-            if (full := f"{path}.{name}") in self._ends:
-                return full
-            path = path.rpartition(".")[0]
-        return name
-
-    def _named(self, name: str, path: str) -> str:
-        """Return the full name of what a reference names."""
-        return name if self._full_names else self._found(name, path)
-
-    def _over(self, name: str, path: str) -> tuple[str, ...]:
-        found = self._named(name, path)
-        return self._ends.get(found, (found,))
-
     def binding(self, binding: Binding, path: str) -> Binding:
         """Return a binding by the compiled steps' names."""
         if binding.ref is None:
@@ -215,7 +200,7 @@ class _Compiler:
             return binding  # is reported with the compiled step
         if reference.step is None:
             return binding
-        step = self._outputs.get(found := self._named(reference.step, path), found)
+        step = self._output(reference.step, path)
         return binding if step == reference.step else replace(binding, ref=str(Reference.to("steps", step, *reference.keys)))
 
     def _key(self, key: str, path: str) -> str:
@@ -229,13 +214,23 @@ class _Compiler:
             return key
         return template.with_places(lambda each: Reference.parse(named[str(each)]))
 
-    def _expression(self, source: str, path: str) -> str:
-        return renamed(source, lambda name: self._outputs.get(found := self._found(name, path), found))
+    def expression(self, source: str, path: str) -> str:
+        """Return an expression by the compiled steps' names."""
+        return renamed(source, lambda name: self._output(name, path, of_text=True))
+
+    def _output(self, name: str, path: str, *, of_text: bool = False) -> str:
+        """Return the step whose output a name means."""
+        step, hidden = self._names.output(name, path, of_text=of_text)
+        if hidden:
+            self.problems.append(
+                f"{name!r} means {step!r} around the map or repeat, in which another step is called {step!r}; rename one of them."
+            )
+        return step
 
     def _compiles(self, when: str, of: str) -> bool:
         """Return whether a condition is one by itself: a bracket too many would close what is put around it."""
         try:
-            compile_condition(when)
+            compile_condition(when, self._roots)
         except ConditionError as error:
             self.problems.append(f"the condition of {of} does not compile: {error}")
             return False
@@ -246,7 +241,7 @@ class _Compiler:
             return guard or None
         if (guard or step.steps is not None) and not self._compiles(step.when, f"step {below(path, step.id)!r}"):
             return guard or None
-        own = self._expression(step.when, path)
+        own = self.expression(step.when, path)
         return f"{guard} && ({own}\n)" if guard else own
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from goconductor.saga.checking import expressions
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Map, Repeat, Step
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -25,6 +27,18 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     when: str | None = None
 
 
+class WrittenMap(Map, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A map as it is written."""
+
+    do: tuple[WrittenStep, ...]
+
+
+class WrittenRepeat(Repeat, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A repeat as it is written."""
+
+    do: tuple[WrittenStep, ...]
+
+
 class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A step as it is written: also a group of steps, or a switch.
 
@@ -33,6 +47,8 @@ class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_un
         switch: in place of code, cases, of which the first whose condition holds is taken.
     """
 
+    map: WrittenMap | None = None
+    repeat: WrittenRepeat | None = None
     steps: tuple[WrittenStep, ...] | None = None
     switch: tuple[Case, ...] | None = None
 
@@ -45,21 +61,28 @@ class WrittenDefinition(Definition, frozen=True, kw_only=True, omit_defaults=Tru
 
 def is_plain(document: Any) -> bool:
     """Return whether a document has none of these constructs, so that it is its own compiled form."""
-    steps = document.get("steps") if isinstance(document, dict) else None
-    return not any(
-        isinstance(step, dict) and ("steps" in step or "switch" in step)
-        for step in (steps if isinstance(steps, list | tuple) else ())
-    )
+    return not _has_frames(document.get("steps") if isinstance(document, dict) else None)
 
 
-def texts(steps: Iterable[WrittenStep]) -> Iterator[str]:
+def _has_frames(steps: Any) -> bool:
+    for step in steps if isinstance(steps, list | tuple) else ():
+        if isinstance(step, dict):
+            bodies = (grows.get("do") for grows in (step.get("map"), step.get("repeat")) if isinstance(grows, dict))
+            if "steps" in step or "switch" in step or any(map(_has_frames, bodies)):
+                return True
+    return False
+
+
+def texts(steps: Iterable[Step]) -> Iterator[str]:
     """Yield the expressions of steps as they are written, those in groups and cases included."""
     for step in steps:
-        yield from expressions.texts((step,))
-        yield from texts(step.steps or ())
-        for case in step.switch or ():
-            yield from () if case.when is None else (case.when,)
-            yield from texts(case.steps)
+        yield from expressions.of_step(step)
+        yield from texts(step.body)
+        if isinstance(step, WrittenStep):
+            yield from texts(step.steps or ())
+            for case in step.switch or ():
+                yield from () if case.when is None else (case.when,)
+                yield from texts(case.steps)
 
 
 def of_plain(definition: Definition) -> WrittenDefinition:
@@ -70,6 +93,17 @@ def of_plain(definition: Definition) -> WrittenDefinition:
 def of_steps(steps: Iterable[Step]) -> tuple[WrittenStep, ...]:
     """Return steps as written ones."""
     return tuple(step if isinstance(step, WrittenStep) else WrittenStep(**fields_of(step)) for step in steps)
+
+
+def plain(form: type[S], written: S, **fields: Any) -> S:
+    """Return what is written in the form that it is compiled to.
+
+    Args:
+        form: its class.
+        written: an instance of a class that is made for writing.
+        fields: those that are compiled.
+    """
+    return form(**{name: getattr(written, name) for name in form.__struct_fields__} | fields)
 
 
 def fields_of(struct: msgspec.Struct) -> dict[str, Any]:
