@@ -288,7 +288,7 @@ BUGS: dict[str, Planted] = {
         "an outcome is taken from outside though its compensation has begun", _reported_late, _OUTSIDE, near=150
     ),
     "growth of the present": Planted("a replay grows the turns that a condition wants now, not those of the log", _asked_again),
-    "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING, near=450),
+    "late action": Planted("a compensation or settlement does not keep a late action out", _late_action, _OVERTAKING),
 }
 """By name."""
 
