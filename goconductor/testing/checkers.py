@@ -28,7 +28,7 @@ from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, LogEntry
 from goconductor.saga.definition import Definition, StepRole
 from goconductor.saga.graph import reachable
-from goconductor.saga.growth import outermost
+from goconductor.saga.growth import outermost, split
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan, plan
 
@@ -49,6 +49,13 @@ class Recorded(msgspec.Struct, frozen=True):
     def events(self) -> list[e.Event]:
         """Its log, decoded."""
         return [log.event(entry) for entry in self.entries]
+
+    def steps(self) -> Mapping[str, StepState]:
+        """Return where each step is at the end of the log, grown ones as well; none where the log could not have come about."""
+        try:
+            return replay(self.plan, self.head.saga_id, self.events).steps
+        except GoConductorError:
+            return {}
 
     def story(self) -> str:
         """Return its log, a line for each event, for an investigation."""
@@ -121,15 +128,14 @@ def compensation_order(saga: Recorded) -> Iterator[str]:
             begun.setdefault(turn, place)
             if isinstance(event, _COMPENSATED) or (isinstance(event, e.CompensationReported) and event.failure is None):
                 closed[turn] = place
-    steps, roles = _steps(saga), saga.plan.roles
-    last = {name: step.round for name, step in steps.items()}
+    steps, roles = saga.steps(), saga.plan.roles
     without = {name for name, step in steps.items() if step.action.status is ActionStatus.GIVEN_UP or lost_around(steps, name)}
-    undone = sorted(step for step, round in begun if round == last.get(step, 0) and step not in without)
+    undone = sorted(step for step, round in begun if round == _round(steps, step) and step not in without)
     pivot = saga.plan.pivot
-    if pivot is not None and (pivot, last.get(pivot, 0)) in succeeded and undone:
+    if pivot is not None and (pivot, _round(steps, pivot)) in succeeded and undone:
         yield f"{where}: {undone} were compensated, though the pivot succeeded"
     undoable = {step for step, _ in succeeded if step in saga.plan.undoable and step not in saga.plan.undo_waits}
-    over = {(step, round) for step, round in succeeded if round < last.get(step, 0)}
+    over = {(step, round) for step, round in succeeded if round < _round(steps, step)}
     if missing := sorted(step for step, _ in over - closed.keys() if step in undoable):
         yield f"{where}: {missing} succeeded, were restarted, and were not compensated"
     if saga.head.status == SagaStatus.COMPENSATED:
@@ -171,12 +177,11 @@ def _is_alone(saga: Recorded, step: str, place: int) -> bool:
     return state.phase is SagaStatus.RUNNING and not rewinds
 
 
-def _steps(saga: Recorded) -> Mapping[str, StepState]:
-    """Return where each step is at the end of the log; none where the log could not have come about."""
-    try:
-        return replay(saga.plan, saga.head.saga_id, saga.events).steps
-    except GoConductorError:
-        return {}
+def _round(steps: Mapping[str, StepState], name: str) -> int:
+    """Return the round in which a step is at the end: of an item whose map has not grown again, the map's."""
+    while name not in steps and (found := split(name)) is not None:
+        name = found.map
+    return steps[name].round if name in steps else 0
 
 
 def ended(saga: Recorded) -> Iterator[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from uuid import UUID
 
 import msgspec
 
 from goconductor.lifecycle.facts import events as e
-from goconductor.lifecycle.facts.status import SagaStatus
-from goconductor.saga.ids import Direction, idempotency_key
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
+from goconductor.saga.ids import Direction, idempotency_key, read_task_token
 from goconductor.testing.checkers import Recorded
 
 
@@ -46,7 +47,8 @@ def money(before: Mapping[str, int], now: Mapping[str, int], movements: Iterable
 def one_effect(
     sagas: Iterable[Recorded], effects: Mapping[str, int], journal: Mapping[str, str], transactional: frozenset[str]
 ) -> Iterator[str]:
-    """I2: a key has one effect at most; what succeeded has one; a compensation has one exactly if its action has.
+    """I2: a key has one effect at most; what succeeded has one; a compensation has one exactly if its action has. In each round,
+    and for each step that a map became: of a completed saga just what its steps ended with stays, of a compensated one nothing.
 
     Args:
         sagas: all sagas.
@@ -54,22 +56,27 @@ def one_effect(
         journal: the state that the services' journals hold under each key.
         transactional: the steps, as ``participant.step``, whose effects are in ``effects``.
     """
-    unknown = Counter({key: times for key, times in effects.items() if times})
+    unknown = {key: times for key, times in effects.items() if times}
+    turns: defaultdict[UUID, set[tuple[str, int]]] = defaultdict(set)
+    for token in map(read_task_token, unknown.keys() | journal.keys()):
+        turns[token.saga_id].add((token.step, token.round))
     for saga in sagas:
-        succeeded = {event.step for event in saga.events if isinstance(event, e.ActionSucceeded)}
-        for step, definition in saga.plan.steps.items():
-            if definition.run not in transactional:
+        saga_id, status = saga.head.saga_id, saga.head.status
+        ends = {name: (step.action.status, step.round) for name, step in saga.steps().items()}
+        succeeded = {(event.step, event.round) for event in saga.events if isinstance(event, e.ActionSucceeded)}
+        for step, round in sorted(turns[saga_id] | succeeded):
+            if step not in saga.plan.steps or saga.plan.steps[step].run not in transactional:
                 continue
-            keys = [idempotency_key(saga.head.saga_id, step, side, 0) for side in (Direction.ACTION, Direction.COMPENSATION)]
+            keys = [idempotency_key(saga_id, step, side, round) for side in (Direction.ACTION, Direction.COMPENSATION)]
             action, compensation = (unknown.pop(key, 0) for key in keys)
             done = [journal.get(key) == "done" for key in keys]
-            told = f"saga {saga.head.saga_id} ({saga.head.status}), step {step!r}: {action} effects, {compensation} compensations"
+            where = f"step {step!r}" + (f" in round {round}" if round else "")
+            told = f"saga {saga_id} ({status}), {where}: {action} effects, {compensation} compensations"
             if action != done[0] or compensation != (done[0] and done[1]):
                 yield f"{told}; its journal says {[journal.get(key) for key in keys]}"
-            if step in succeeded and not action:
+            if (step, round) in succeeded and not action:
                 yield f"{told}, though the log says that it succeeded"
-            if saga.head.status == SagaStatus.COMPLETED and (action, compensation) != (1, 0):
-                yield f"{told}, in a completed saga"
-            if saga.head.status == SagaStatus.COMPENSATED and action != compensation:
-                yield f"{told}, in a compensated saga"
+            stays = status == SagaStatus.COMPLETED and ends.get(step) == (ActionStatus.SUCCEEDED, round)
+            if status in (SagaStatus.COMPLETED, SagaStatus.COMPENSATED) and action - compensation != stays:
+                yield f"{told}, in a {status} saga"
     yield from (f"{times} effects of {key}, which no saga knows" for key, times in unknown.items())

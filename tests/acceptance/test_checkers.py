@@ -26,7 +26,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.replay import replay
 from goconductor.ports.store import Head, Lease, LeaseKey
-from goconductor.saga.definition import Definition, Map, Step
+from goconductor.saga.definition import Definition, Map, Savepoint, Step
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.testing import broken_promises, checkers
@@ -132,6 +132,39 @@ def test_an_item_that_was_not_needed_is_undone_before_what_came_after_its_map_al
 
     assert found([*LOST, *UNDONE]) == []
     assert any("'ask[0].quote' was compensated before 'send'" in problem for problem in found([*LOST, *UNDONE[::-1]]))
+
+
+def test_what_a_map_did_on_a_way_that_was_given_up_does_not_count_as_undone_behind_the_pivot() -> None:
+    paying = plan(
+        Definition(
+            name="pay",
+            steps=(
+                Step(id="way", savepoint=Savepoint(first="each", otherwise=("all",))),
+                Step(
+                    id="each",
+                    map=Map(over="$.input.shops", do=(Step(id="hold", run="bank.hold"),)),
+                    after=("way",),
+                    when="steps.way.output == 'each'",
+                ),
+                Step(id="all", run="bank.hold", after=("way",), when="steps.way.output == 'all'"),
+                Step(id="pay", run="bank.pay", after=("each", "all"), pivot=True),
+            ),
+        )
+    )
+    events: list[Event] = [
+        SagaStarted(at=1.0, input={"shops": ["a", "b"]}),
+        ActionSucceeded("each[0].hold", at=2.0),
+        ActionFailed("each[1].hold", at=3.0, failure=Failure("RefusedError", retryable=False), proven=True),
+        CompensationSucceeded("each[0].hold", at=4.0),
+        ActionSucceeded("all", at=5.0, round=1),
+        ActionSucceeded("pay", at=6.0, round=1),
+    ]
+    entries = [msgspec.structs.replace(log.entry(event, uuid4(), participant="bank"), seq=1, tag=1) for event in events]
+    head = msgspec.structs.replace(recorded(FORWARD).head, status="completed")
+
+    saga = Recorded(head, paying, entries)
+    assert saga.steps()["pay"].round == 1
+    assert list(checkers.compensation_order(saga)) == []
 
 
 @pytest.mark.parametrize(

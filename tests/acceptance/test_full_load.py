@@ -1,4 +1,4 @@
-"""500 transfers over four processes and all that can happen to them, on each bus; I1 to I9 from the databases."""
+"""500 transfers and 100 payouts over four processes and all that can happen to them, on each bus; I1 to I9 from the databases."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from tests.acceptance import timers
 from tests.acceptance.bank import LEASE_SECONDS, MODULES, SERVICES, Bank, opened
 from tests.acceptance.chaos import say
 from tests.acceptance.load import Load
+from tests.acceptance.payouts import WAYS, Payouts, ways
 from tests.acceptance.trouble import Trouble
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 TRANSFERS = 500
+PAYOUTS = 100
 KILLS = 20
 SEED = int(os.environ.get("GOCONDUCTOR_TEST_SEED", "1"))
 WANTED_SECONDS = 3 * LEASE_SECONDS + 8 * Retry().initial_seconds * (1 + Retry().jitter)
@@ -66,19 +68,21 @@ async def test_nothing_is_lost_under_full_load_whatever_happens(place: Place, ca
     for module in ("bank_a", *MODULES):
         await bank.registered(await bank.service(module))
     async with connect(bank.settings) as conductor:
-        load = Load(conductor, chance)
+        load, payouts = Load(conductor, chance), Payouts(conductor, random.Random(SEED))
         trouble = Trouble(bank, place.server, place.restart_broker, chance, load)
         kinds = trouble.plan(KILLS)
         for kind in kinds:
             load.release(TRANSFERS // len(kinds))
+            payouts.release(PAYOUTS // len(kinds))
             await trouble.bring(kind)
         load.release(TRANSFERS - load.released)
         await load.started()
+        await payouts.asked()
     healed_at = time.monotonic()
     await bank.all_ended()
     settled_seconds = time.monotonic() - healed_at
 
-    violations = await bank.violations(load.answers)
+    violations = await bank.violations(load.answers + payouts.answers)
     sagas = await checkers.recorded(bank.urls["store"])
     fired = await timers.fired(bank.urls["store"], sagas)
     violations += timers.timers(fired, LATE_SECONDS_MAX)
@@ -86,10 +90,14 @@ async def test_nothing_is_lost_under_full_load_whatever_happens(place: Place, ca
     with capsys.disabled():
         ends = dict(Counter(saga.head.status for saga in sagas))
         say(f"\nseed {SEED}: {ends}, all ended {settled_seconds:.1f} s after the last trouble (wanted: {WANTED_SECONDS:.1f})")
+        say(f"payouts: {dict(ways(sagas))}")
         trouble.report(sagas)
         say(f"{len(lateness)} timers: late by p50 {statistics.median(lateness):.2f} s, worst {lateness[-1]:.2f} s; none early")
     assert not violations, "\n".join(violations)
-    assert len(sagas) == load.released >= TRANSFERS
+    kinds_of_saga = Counter(saga.head.saga for saga in sagas)
+    assert kinds_of_saga == {"transfer": load.released, "payout": payouts.released, "screening": payouts.released}
+    assert load.released >= TRANSFERS
+    assert ways(sagas).keys() == WAYS
     assert {"completed", "compensated"} == {saga.head.status for saga in sagas}
     assert sum(kill.led for kill in trouble.kills) >= 2
     assert {kill.victim for kill in trouble.kills} == set(SERVICES)

@@ -32,13 +32,14 @@ CREATE TRIGGER witness AFTER INSERT ON goconductor.saga_log
         ARRAY['its instance was stopped in the middle', 'it was to go back%', '% took it over']))
     EXECUTE FUNCTION goconductor.witness('outcome unknown');
 CREATE TRIGGER witness AFTER UPDATE ON goconductor.sagas
-    FOR EACH ROW WHEN (OLD.seq = NEW.seq) EXECUTE FUNCTION goconductor.witness('put off');
+    FOR EACH ROW WHEN (OLD.seq = NEW.seq AND NEW.wake_at IS NOT NULL) EXECUTE FUNCTION goconductor.witness('put off');
 CREATE TRIGGER witness AFTER UPDATE ON goconductor.participants
     FOR EACH ROW WHEN (OLD.dead_at IS NULL AND NEW.dead_at IS NOT NULL
         AND NEW.application_name <> current_setting('application_name'))
     EXECUTE FUNCTION goconductor.witness('declared dead');
 """
-"""Installed into the store's database, before the run; ``goconductor`` stands for the schema."""
+"""Installed into the store's database, before the run; ``goconductor`` stands for the schema. That nobody has to look at a saga
+any more, as its parent knows of its end, is no leader's write: whoever told the parent notes it."""
 
 
 class LeaderWrite(msgspec.Struct, frozen=True):
