@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from goconductor.aio.reminders import Reminder
 from goconductor.control.sagas.starting import fitted
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.errors import ConfigurationError
+from goconductor.errors import ConfigurationError, StoreUnavailableError
 from goconductor.gateway.gateway import Gateway, is_of_workers
 from goconductor.leaves import chosen_bus, make_store, make_system
+from goconductor.ports.store import Instance
+from goconductor.redaction import logger_of
 from goconductor.system.checking import SYSTEM
+
+logger = logger_of("goconductor")
+
+AGAIN_SECONDS = 1.0
+"""Seconds between two tries of a process that begins, while the store is away."""
 
 
 def make_node(
@@ -67,20 +75,30 @@ def make_system_node(settings: Settings, observer: Observer) -> Node:
 
 
 async def check_name(node: Node) -> None:
-    """Refuse a participant whose steps are in code where workers run those of the same name.
+    """Refuse a participant whose steps are in code where workers run those of the same name. Waits while the store is away.
 
     Args:
         node: the participant's, open.
 
     Raises:
         ConfigurationError: there are such workers.
-        StoreUnavailableError: the store cannot be asked now.
     """
     name = node.registry.name
-    if node.registry.steps and any(is_of_workers(each) for each in await node.store.instances.registered(name)):
+    if node.registry.steps and any(is_of_workers(each) for each in await _registered(node, name)):
         raise ConfigurationError(
             f"the steps of participant {name!r} are run by remote workers; give it another name, or stop the workers"
         )
+
+
+async def _registered(node: Node, name: str) -> list[Instance]:
+    trouble = Reminder(monotonic=node.clock.monotonic)
+    while True:
+        try:
+            return await node.store.instances.registered(name)
+        except StoreUnavailableError as error:
+            if trouble.is_due():
+                logger.warning("the saga store went away before participant %r was ready, trying again: %s", name, error)
+            await node.clock.sleep(AGAIN_SECONDS)
 
 
 def make_gateway(settings: Settings, node: Node) -> Gateway | None:

@@ -9,8 +9,10 @@ import pytest
 
 from goconductor import DefinitionError, Output, PermanentError, RefusedError, Retry, Saga, StepContext, TemporaryError, Undo
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.errors import RequestRefusedError
+from goconductor.errors import ConfigurationError, RequestRefusedError, StoreUnavailableError
 from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
+from goconductor.nodes import check_name
+from goconductor.ports.store import Instance
 from goconductor.worker import Worker
 from tests.gateway.conftest import PATIENCE_SECONDS, Server, eventually, working
 
@@ -175,6 +177,35 @@ async def test_a_participant_belongs_to_workers_or_to_code(server: Server) -> No
     ours.step(other.function)
     with pytest.raises(RequestRefusedError, match="cannot be named 'system'"):
         await ours.serve(asyncio.Event())
+
+
+async def test_code_that_begins_while_the_store_is_away_waits_until_it_knows_whose_the_participant_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that restarts just after a process has registered ends no process."""
+    shop = StepRegistry("payments")
+
+    @shop.step
+    async def charge() -> None: ...
+
+    code = server.make(shop)
+    registered, away = code.store.instances.registered, ["once", "twice"]
+
+    async def unavailable(participant: str | None = None) -> list[Instance]:
+        if away:
+            away.pop()
+            raise StoreUnavailableError("the database system is starting up")
+        return await registered(participant)
+
+    monkeypatch.setattr(code.store.instances, "registered", unavailable)
+    await check_name(code)
+    assert not away
+    async with working(payments(server, [])):
+        await eventually(lambda: server.gateway.sessions)
+        away.append("once more")
+        with pytest.raises(ConfigurationError, match="'payments' are run by remote workers"):
+            await check_name(code)
+    assert not away
 
 
 async def test_a_worker_that_stops_while_its_stream_is_broken_comes_back_with_its_outcome(server: Server) -> None:
