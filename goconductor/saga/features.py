@@ -53,6 +53,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "declared_undo_in_map": lambda step: step.map is not None and any(isinstance(each.undo, Undo) for each in step.map.do),
     "repeat": lambda step: step.repeat is not None,
     "saga": lambda step: step.saga is not None,
+    "undone_saga_inside": lambda step: any(each.saga is not None and isinstance(each.undo, Undo) for each in step.body),
     "held_saga": lambda step: step.saga is not None and step.saga.held,
     "savepoint": lambda step: step.savepoint is not None,
     "dotted_id": lambda step: "." in step.id,

@@ -158,8 +158,7 @@ class Plan:
         self.starts_sagas = self.starts_sagas or bool(inside.children)
         self.holds = AmongSteps(self.holds | inside.holds)
         self.sent = AmongSteps(self.sent | inside.sent)
-        over = inside.children.keys() - inside.holds  # their undo is their own
-        self.undoable = AmongSteps(self.undoable | (inside.undoable - over))
+        self.undoable = AmongSteps(self.undoable | inside.undoable)
         self.approvals = AmongSteps(self.approvals | inside.approvals)
         self.conditions = ByStep(self.conditions, inside.conditions)
         self.wheres = ByStep(self.wheres, inside.wheres)

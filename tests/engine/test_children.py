@@ -343,3 +343,17 @@ async def test_a_saga_of_which_nothing_but_a_child_has_begun_is_restarted(world:
     state = await world.state(saga_id)
     assert (state.step("parcel").round, shop.packed, shop.unpacked) == (1, ["lamp", "lamp"], ["lamp"])
     assert (await child_of(node, state, round=1)).status is SagaStatus.WAITING
+
+
+async def test_the_children_of_a_map_that_have_completed_are_undone_with_their_outputs(world: World) -> None:
+    shop = Shop()
+    shop.sell_fails = True
+    await world.node(shop.steps)
+    order: Saga[Any, Any] = Saga("order")
+    lines = order.map(order.input.names, id="lines")
+    undo = Undo("shop.take_back", inputs={"box": lines.later("parcel").output})
+    lines.saga(shop.parcel, inputs={"name": lines.item}, undo=undo)
+    order.step("shop.sell", after=[lines], pivot=True)
+    state = await world.end_of(await world.start(order, {"names": ["lamp", "desk"]}))
+    assert state.status is SagaStatus.COMPENSATED
+    assert sorted(shop.returned) == ["box of desk", "box of lamp"]

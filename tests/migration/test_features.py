@@ -40,6 +40,12 @@ STEPS = {
     "slots": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),), concurrency=1))],
     "a map that may fail": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c"),)), allow_fail=True)],
     "undo in a map": [Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(run="shop.d")),)))],
+    "an undo that waits in a map": [
+        Step(id="b", map=Map(over="$.input", do=(Step(id="c", run="shop.c", undo=Undo(wait=Wait(event="undone"))),)))
+    ],
+    "a saga in a map, undone": [
+        Step(id="b", map=Map(over="$.input", do=(Step(id="c", saga=Child(name="p", version="v"), undo=Undo(run="shop.d")),)))
+    ],
     "repeat": [
         Step(
             id="b",
