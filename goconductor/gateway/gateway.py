@@ -34,7 +34,7 @@ from goconductor.ports.store import Instance
 from goconductor.redaction import logger_of
 from goconductor.saga.checking.code import unfit_inputs, unfit_undo
 from goconductor.saga.checking.known import Known
-from goconductor.saga.definition import Definition, Undo
+from goconductor.saga.definition import Definition, Undo, each_saga
 from goconductor.saga.ids import split_target
 
 logger = logger_of("goconductor.gateway")
@@ -229,15 +229,17 @@ class Gateway:
         Raises:
             DefinitionError: with all problems.
         """
-        problems: list[str] = []
-        for step, known in Known(schema=definition.input_schema).each(definition.steps):
-            if step.run and (action := self._action(step.run)) is not None:
-                problems += unfit_inputs(step, action, known)
-            undo = step.undo
-            if isinstance(undo, Undo) and undo.wait is None and (action := self._action(undo.run)) is not None:
-                problems += unfit_undo(definition, step, action, known)
+        problems = [f"{where}{problem}" for where, saga in each_saga(definition) for problem in self._unfit(saga)]
         if problems:
             raise DefinitionError(definition.name, problems)
+
+    def _unfit(self, definition: Definition) -> Iterator[str]:
+        for step, known in Known(schema=definition.input_schema).each(definition.steps):
+            if step.run and (action := self._action(step.run)) is not None:
+                yield from unfit_inputs(step, action, known)
+            undo = step.undo
+            if isinstance(undo, Undo) and undo.wait is None and (action := self._action(undo.run)) is not None:
+                yield from unfit_undo(definition, step, action, known)
 
     def _action(self, run: str) -> WorkerAction | None:
         participant, name = split_target(run)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from goconductor.saga.definition import Definition, Step
+from goconductor.saga.definition import Definition, Step, definition_of
 from goconductor.saga.plan import Plan
 
 VALUE_CHARACTERS_MAX = 80
@@ -89,6 +89,9 @@ def _of_step(old: Plan, new: Plan, name: str) -> Iterator[str]:
         if field in ("map", "repeat") and before is not None and after is not None:
             for part in before.__struct_fields__:
                 yield from _of_field(f"the {part!r} of its {field}", getattr(before, part), getattr(after, part))
+        elif field == "saga" and before is not None and after is not None and before.steps and after.steps:
+            one_saga, other_saga = (definition_of(each, name) for each in (before, after))
+            yield from (f"in its saga, {change}" for change in compare(Plan(one_saga), Plan(other_saga)).changes)
         elif field not in _BY_OTHER_WORDS:
             yield from _of_field(f"its {field}", before, after)
 

@@ -22,6 +22,10 @@ NOTHING: Final = "none"
 """Said of a step in place of an undo: nothing has to be undone."""
 
 
+INSIDE: Final = ":"
+"""Stands between the name of a saga and that of the step whose saga is written inside it."""
+
+
 class StepRole(enum.StrEnum):
     """What may happen to a step once it has succeeded (Mehrotra et al. 1992; Richardson 2018)."""
 
@@ -84,19 +88,29 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A saga that a step starts, and whose end is the step's.
+    """A saga that a step starts, and whose end is the step's. It is registered by itself and named here, or written here.
 
     Args:
-        name: of its definition.
+        name: of its definition. One that is written here is named by registering.
         version: of its definition. Where it is left out, registering takes the version that is active then, and the stored
-            document has it. So a saga and all below it are fixed by one version.
+            document has it. So a saga and all below it are fixed by one version. One that is written here has that of its steps.
         held: whether it is held when it is done, until the saga of the step ends, which may have it undone until then.
             Registering says so of each step before the pivot that declares no undo.
+        steps: of a saga that is written here, in any order; they see its own input only, which is the step's inputs.
+        output: what it answers; null answers the outputs of all its steps by their ids.
+        timeout_seconds: after this long from its start it compensates, unless its pivot was sent.
+        input_schema: JSON Schema of its input.
+        priority: of its steps where they wait for room in a process; 0 takes that of the saga of the step.
     """
 
-    name: str
+    name: str = ""
     version: str | None = None
     held: bool = False
+    steps: tuple[Step, ...] = ()
+    output: Binding | None = None
+    timeout_seconds: float | None = None
+    input_schema: dict[str, Any] | None = None
+    priority: int = 0
 
 
 class Lock(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -266,6 +280,69 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     def version(self) -> str:
         """The first 128 bits of the SHA-256 of the canonical document, in hexadecimal."""
         return digest(msgspec.to_builtins(self))[:32]
+
+
+_OF_BOTH = ("steps", "output", "timeout_seconds", "input_schema", "priority")
+"""What is said of a saga, whether it is registered by itself or written inside another one."""
+
+
+def inside(saga: str, step: str) -> str:
+    """Return the name of a saga that is written inside another one. No saga that is registered by itself has a colon in its name.
+
+    Args:
+        saga: the name of the other one.
+        step: its step that starts this one, by its place: ``lines.pack`` in a map.
+    """
+    return f"{saga}{INSIDE}{step}"
+
+
+def named(child: Child, saga: str, step: str) -> Child:
+    """Return the saga that a step starts with its name, which one that is written inside has by its place.
+
+    Args:
+        child: that saga.
+        saga: the name of the step's saga.
+        step: the step, by its place.
+    """
+    return child if child.name else msgspec.structs.replace(child, name=inside(saga, step))
+
+
+def definition_of(child: Child, name: str) -> Definition:
+    """Return the definition of a saga that is written inside another one."""
+    fields = {field: getattr(child, field) for field in _OF_BOTH}
+    return Definition(name=name, **fields)
+
+
+def child_of(definition: Definition) -> Child:
+    """Return a definition as a saga that is written inside another one."""
+    return Child(**{field: getattr(definition, field) for field in _OF_BOTH})
+
+
+def written_inside(definition: Definition) -> Iterator[tuple[Step, Definition]]:
+    """Yield the steps whose saga is written inside a definition, each with that saga; not those in these sagas."""
+    for place, step in _placed(definition.steps):
+        if step.saga is not None and step.saga.steps:
+            yield step, definition_of(step.saga, inside(definition.name, place))
+
+
+def each_saga(definition: Definition, where: str = "") -> Iterator[tuple[str, Definition]]:
+    """Yield a definition, and all sagas that are written inside it, each with the words that a fault in it begins with."""
+    yield where, definition
+    for step, child in written_inside(definition):
+        yield from each_saga(child, f"{where}{in_saga_of(step)}")
+
+
+def in_saga_of(step: Step) -> str:
+    """Return the words with which a fault begins that is in the saga of a step."""
+    return f"in the saga of step {step.id!r}: "
+
+
+def _placed(steps: Iterable[Step], above: str = "") -> Iterator[tuple[str, Step]]:
+    """Yield steps, and those of the maps and repeats among them, each with its place."""
+    for step in steps:
+        yield above + step.id, step
+        if step.body:
+            yield from _placed(step.body, f"{above}{step.id}.")
 
 
 def every_step(steps: Iterable[Step]) -> Iterator[Step]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from goconductor.saga.definition import Binding, Definition, Step, Undo, every_step
+from goconductor.saga.definition import INSIDE, Binding, Definition, Step, Undo, every_step
 
 
 def undo_inputs(step: Step) -> dict[str, Binding]:
@@ -31,10 +31,15 @@ def _grows(definition: Definition) -> bool:
 
 LOCKS = "locks"
 """A feature of steps, and of a saga as a whole."""
+
+SAGA_INSIDE = "saga_inside"
+"""A feature of steps that start a saga which is written inside theirs, and of that saga, which has such a name."""
+
 OF_SAGA: dict[str, Callable[[Definition], bool]] = {
     LOCKS: lambda definition: bool(definition.locks),
     "default_priority": lambda definition: definition.priority != 0,
     "grouped_growth": lambda definition: _grows(definition) and any("." in step.id for step in every_step(definition.steps)),
+    SAGA_INSIDE: lambda definition: INSIDE in definition.name,
 }
 """Features of definitions that show in no step, by name, each with the question whether a definition uses it."""
 
@@ -55,6 +60,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "saga": lambda step: step.saga is not None,
     "undone_saga_inside": lambda step: any(each.saga is not None and isinstance(each.undo, Undo) for each in step.body),
     "held_saga": lambda step: step.saga is not None and step.saga.held,
+    SAGA_INSIDE: lambda step: step.saga is not None and bool(step.saga.steps),
     "savepoint": lambda step: step.savepoint is not None,
     "dotted_id": lambda step: "." in step.id,
     "tolerated_failure": lambda step: step.tolerated,

@@ -48,7 +48,14 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
+SAGA_CHARACTERS_MAX = 255
 STEP_CHARACTERS_MAX = 100
+
+
+def is_saga_name(text: str) -> bool:
+    """Return whether ``text`` can name a saga: one that is registered by itself, or one that is written inside another."""
+    saga, *steps = text.split(":")
+    return len(text) <= SAGA_CHARACTERS_MAX and is_name(saga) and all(is_step_id(step) for step in steps)
 
 
 def is_step_id(text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from goconductor.saga.data.moments import moment_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step
+from goconductor.saga.definition import Binding, Child, Definition, Map, Step, StepRole, Undo, Wait, every_step, named
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, Condition, compile_condition
 from goconductor.saga.expressions.value import Value
 from goconductor.saga.features import features_of
@@ -82,7 +82,7 @@ class Plan:
         """Participant and code of each step that a participant runs; the others have nothing to undo."""
         self.undoes: Mapping[str, Undo] = facts.undoes
         self.undo_waits: Mapping[str, Wait] = facts.undo_waits
-        self.children: Mapping[str, Child] = facts.children
+        self.children: Mapping[str, Child] = {step: named(child, self.name, step) for step, child in facts.children.items()}
         self.starts_sagas = bool(self.children)
         self.holds: AbstractSet[str] = facts.holds
         self.sent: AbstractSet[str] = facts.sent
@@ -154,7 +154,8 @@ class Plan:
         self.owners = self.owners_of[Direction.ACTION]
         self.undoes = ByStep(self.undoes, inside.undoes)
         self.undo_waits = ByStep(self.undo_waits, inside.undo_waits) if inside.undo_waits else self.undo_waits
-        self.children = ByStep(self.children, inside.children)
+        children = {template: named(child, self.name, template) for template, child in inside.children.items()}
+        self.children = ByStep(self.children, children)
         self.starts_sagas = self.starts_sagas or bool(inside.children)
         self.holds = AmongSteps(self.holds | inside.holds)
         self.sent = AmongSteps(self.sent | inside.sent)

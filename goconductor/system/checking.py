@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from goconductor.errors import DefinitionError, meant, nearest
-from goconductor.saga.definition import Definition, Step, Undo, every_step
+from goconductor.saga.definition import Definition, Step, Undo, each_saga, every_step
 from goconductor.system import publish
 from goconductor.system.given import own_names
 from goconductor.system.grpc import inputs as grpc_inputs
@@ -36,6 +36,10 @@ def check(definition: Definition) -> None:
 
 def problems(definition: Definition) -> list[str]:
     """Return the problems of all steps of the participant ``system``, each with its remedy."""
+    return [f"{where}{problem}" for where, saga in each_saga(definition) for problem in _of_saga(saga)]
+
+
+def _of_saga(definition: Definition) -> list[str]:
     found = []
     for step in [each for written in every_step(definition.steps) for each in (written, *_undo_of(written))]:
         participant, _, name = step.run.partition(".")

@@ -38,6 +38,7 @@ USES = {
     "declared_undo_in_map": "jsonb_path_exists(step, '$.map.do[*].undo ? (@.type() == \"object\")')",
     "repeat": "step -> 'repeat' IS NOT NULL",
     "saga": "step -> 'saga' IS NOT NULL",
+    "saga_inside": "step #> '{saga,steps}' IS NOT NULL OR strpos(document::jsonb ->> 'name', ':') > 0",
     "savepoint": "step -> 'savepoint' IS NOT NULL",
     "undone_saga_inside": "jsonb_path_exists(step, '$.*.do[*] ? (exists(@.saga) && @.undo.type() == \"object\")')",
     "held_saga": "step #> '{saga,held}' IS NOT NULL",

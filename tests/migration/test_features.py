@@ -57,6 +57,9 @@ STEPS = {
         )
     ],
     "saga": [Step(id="b", saga=Child(name="parcel", version="v"))],
+    "a saga that is written inside": [
+        Step(id="b", saga=Child(name="x:b", version="v", held=True, steps=(Step(id="c", delay=Delay(seconds=1.0)),)))
+    ],
     "savepoint": [Step(id="b", savepoint=Savepoint(otherwise=("c",)))],
     "held saga": [Step(id="b", saga=Child(name="parcel", version="v", held=True))],
     "locked": [Step(id="b", run="shop.b", locks=(Lock(key="k"),))],
@@ -88,7 +91,7 @@ async def put(hand: dial.Connection, definition: Definition) -> None:
 async def test_a_definition_has_its_features_again_after_the_way_back_and_forth(postgres_url: str, hand: dial.Connection) -> None:
     assert {feature for steps in STEPS.values() for feature in features_of(Definition(name="s", steps=tuple(steps)))} == {*USES}
     grown = Step(id="g.b", map=Map(over="$.input", do=(CODE,)))
-    whole = Definition(name="all of it", steps=(CODE, grown), locks=(Lock(key="k"),), priority=1)
+    whole = Definition(name="all:of it", steps=(CODE, grown), locks=(Lock(key="k"),), priority=1)
     assert {*features_of(whole)} == {*OF_SAGA, "map", "dotted_id"}
     for name, steps in STEPS.items():
         await put(hand, Definition(name=name, steps=tuple(steps)))

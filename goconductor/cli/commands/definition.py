@@ -28,7 +28,7 @@ from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.saga import plan as plans
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import INSIDE, Definition
 from goconductor.saga.writing.as_python import as_python
 from goconductor.saga.writing.builder import Saga
 
@@ -367,8 +367,11 @@ def _imported(what: str) -> Definition:
 
 
 def _is_file(what: str) -> bool:
-    """Return whether it is a file: a saga's name has no dot and no slash, and a file's mostly has one."""
-    return what == "-" or "." in what or "/" in what
+    """Return whether it is a file: a saga's name has no dot and no slash, and a file's mostly has one.
+
+    The name of a saga that is written inside another one has a colon, and may have a dot after it.
+    """
+    return what == "-" or (("." in what or "/" in what) and (INSIDE not in what or Path(what).exists()))
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from goconductor.saga.checking import validate
 from goconductor.saga.checking.constructs import locks
 from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.data.values import canonical, check_value, decode
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import Definition, each_saga
 from goconductor.saga.writing.written.compiling import compiled
 from goconductor.saga.writing.written.forms import WrittenDefinition, is_plain
 from goconductor.system import checking as system
@@ -62,8 +62,9 @@ def read(document: Any) -> Definition:
         form = Definition if is_plain(document) else WrittenDefinition
         raise DefinitionError(called, [str(fault) for fault in struct_faults(form, document)] or [str(error)]) from None
     found += validate.problems(definition) + system.problems(definition)
-    if definition.input_schema is not None:
-        found += [f"its input_schema: {fault}" for fault in schema_faults(definition.input_schema)]
+    for where, saga in each_saga(definition):
+        if saga.input_schema is not None:
+            found += [f"{where}its input_schema: {fault}" for fault in schema_faults(saga.input_schema)]
     try:
         canonical(msgspec.to_builtins(definition))
     except PayloadError as error:
@@ -97,5 +98,5 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         version=definition.version,
         steps=len(definition.steps),
         problems=doubts(definition),
-        advice=locks.circles(definition),
+        advice=[f"{where}{advice}" for where, saga in each_saga(definition) for advice in locks.circles(saga)],
     )

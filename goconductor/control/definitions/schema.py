@@ -38,14 +38,15 @@ from goconductor.saga.growth import STEPS_MAX, TURNS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, SECONDS_MAX, Retry
 from goconductor.saga.writing.written.compiling import CASES_MAX
-from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenMap, WrittenRepeat, WrittenStep
+from goconductor.saga.writing.written.forms import Case, WrittenChild, WrittenDefinition, WrittenMap, WrittenRepeat, WrittenStep
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LINK = "$schema"
 """The key of a document in JSON that links this schema; it is no part of the definition."""
 
 _NAME = {"pattern": f"^{NAME.pattern}$"}
-_STEP_ID = {"pattern": rf"^{NAME.pattern}(\.{NAME.pattern})*$", "maxLength": STEP_CHARACTERS_MAX}
+_PLACE = rf"{NAME.pattern}(\.{NAME.pattern})*"
+_STEP_ID = {"pattern": f"^{_PLACE}$", "maxLength": STEP_CHARACTERS_MAX}
 _REFERENCE = {"pattern": r"^\$", "maxLength": LENGTH_MAX}
 _ERROR_NAMES = {"maxItems": ERROR_NAMES_MAX, "items": {"type": "string", "pattern": f"^{ERROR_NAME.pattern}$"}}
 _WHILE = {"exclusiveMinimum": 0, "maximum": SECONDS_MAX}
@@ -81,7 +82,13 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
         "delay_seconds": _WHILE,
     },
     Lock: {"key": {"pattern": r"\S", "maxLength": TEMPLATE_CHARACTERS_MAX}},
-    Child: {"name": _NAME, "version": {"pattern": "^[A-Za-z0-9]+$"}},
+    Child: {
+        "name": {"pattern": f"^{NAME.pattern}(:{_PLACE})*$"},
+        "version": {"pattern": "^[A-Za-z0-9]+$"},
+        "steps": {"maxItems": STEPS_MAX},
+        "timeout_seconds": _WHILE,
+        "priority": {"minimum": -PRIORITY_MAX, "maximum": PRIORITY_MAX},
+    },
     Savepoint: {"first": _NAME, "otherwise": {"minItems": 1, "maxItems": WAYS_MAX - 1, "items": {"type": "string", **_NAME}}},
     Wait: {"event": _NAME, "approval": {"pattern": r"\S"}, "timeout_seconds": _WHILE},
     Binding: {"ref": _REFERENCE},
@@ -129,6 +136,7 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
             _given("switch", **_NO_CODE),
         ]
     },
+    Child: {"anyOf": [{"required": ["name"]}, {"required": ["steps"], "properties": {"steps": {"minItems": 1}}}]},
     Delay: {"oneOf": [_given("seconds"), _given("until")]},
     Wait: {"oneOf": [_given("event"), _given("approval")]},
     Binding: {
@@ -145,12 +153,8 @@ def definition_schema() -> dict[str, Any]:
     """Return the schema. It is the same object each time: do not change it."""
     both = msgspec.json.schema(WrittenDefinition)
     written = msgspec.json.encode(both).decode()
-    for form in (
-        WrittenDefinition,
-        WrittenStep,
-        WrittenMap,
-        WrittenRepeat,
-    ):  # of the two forms people see the one that they write
+    # of the two forms people see the one that they write
+    for form in (WrittenDefinition, WrittenStep, WrittenMap, WrittenRepeat, WrittenChild):
         written = written.replace(form.__name__, form.__name__.removeprefix("Written"))
     made: dict[str, Any] = msgspec.json.decode(written)  # a tuple is a list there
     described = made["$defs"]

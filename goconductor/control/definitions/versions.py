@@ -10,9 +10,9 @@ from goconductor.control.sagas.starting import DefinitionNotFoundError
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import StoredDefinition
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import INSIDE, Definition
 from goconductor.saga.features import features_of
-from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
 from goconductor.saga.plan import Plan
 from goconductor.system import checking as system
 
@@ -57,7 +57,7 @@ async def versions_of(actor: Actor, node: Node, saga: str) -> list[DefinitionSum
         DefinitionNotFoundError: there is no definition of that name.
         StoreUnavailableError: the database cannot be reached.
     """
-    stored = await node.store.definitions.versions(DEFAULT_NAMESPACE, saga) if is_name(saga) else []
+    stored = await node.store.definitions.versions(DEFAULT_NAMESPACE, saga) if is_saga_name(saga) else []
     if not stored:
         raise _not_found(saga, None)
     return [await _summary(node, each) for each in stored]
@@ -98,10 +98,15 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
     Raises:
         DefinitionNotFoundError: there is none.
         DefinitionError: this version of goconductor cannot run it.
-        RequestRefusedError: a living instance does not know all that it uses.
+        RequestRefusedError: a living instance does not know all that it uses, or it is written inside another one.
         StoreUnavailableError: the database cannot be reached.
     """
     stored = await _stored(node, saga, version)
+    around, inside, _ = saga.partition(INSIDE)
+    if inside:
+        raise RequestRefusedError(
+            f"saga {saga!r} is written inside another one, which names its version; activate a version of {around!r}"
+        )
     plan = await plan_of(node, saga, version)
     await node.definitions.refuse_unready(plan, f"version {version} of saga {saga!r} uses")
     await node.store.definitions.put(stored, activate=True, pin=True)
@@ -132,7 +137,7 @@ async def plan_of(node: Node, saga: str, version: str | None) -> Plan:
 
 
 async def _stored(node: Node, saga: str, version: str | None) -> StoredDefinition:
-    well_named = is_name(saga) and (version is None or version.isalnum())
+    well_named = is_saga_name(saga) and (version is None or version.isalnum())
     stored = await node.store.definitions.get(DEFAULT_NAMESPACE, saga, version) if well_named else None
     if stored is None:
         raise _not_found(saga, version)

@@ -178,7 +178,7 @@ def spelt(step: Step) -> str:
     if step.value is not None:
         return f"= {step.value}"
     if step.saga is not None:
-        return f"saga {step.saga.name}"
+        return "a saga that is written inside" if step.saga.steps else f"saga {step.saga.name}"
     if step.map is not None:
         enough = {"all": "", "any": ", one is enough"}.get(str(step.map.join), f", {step.map.join} are enough")
         beside = "" if step.map.concurrency is None else f", {step.map.concurrency} at a time"

@@ -15,24 +15,23 @@ taken away, the old one is active again, whose steps are there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 
 import msgspec
 
 from goconductor.aio.recent import Recent
+from goconductor.engine.facts.pinning import Pinning
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import Definitions as Stored
 from goconductor.ports.store import Instance, StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
-from goconductor.saga.checking.code import unfit_child
-from goconductor.saga.checking.constructs.children import DEPTH_MAX
 from goconductor.saga.checking.doubts import doubts
-from goconductor.saga.checking.known import Known
-from goconductor.saga.definition import Child, Definition, Step, StepRole, every_step, with_body
+from goconductor.saga.definition import INSIDE, Definition
 from goconductor.saga.features import unknown_to
-from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
@@ -68,9 +67,7 @@ class Definitions:
         self._instances = instances
         self._kept: Recent[str, tuple[Plan, StoredDefinition]] = Recent(count_max=KEPT_MAX)
         """By version alone: it is the hash of a document, and so distinguishes sagas as well."""
-        self._pinned: Recent[str, Definition] = Recent(count_max=KEPT_MAX)
-        """Definitions whose steps start sagas, with the versions of these, by the version of the document without them. A process
-        that has registered one keeps to it, whatever is active later."""
+        self._pinning = Pinning(self.plan, partial(self._stored.put, activate=False), kept_max=KEPT_MAX)
         self._judged: Recent[str, bool] = Recent(count_max=JUDGED_MAX)
         """Versions of which was told what is doubtful about them."""
         self._offered: dict[tuple[str, str, int], StoredDefinition] = {}
@@ -89,7 +86,7 @@ class Definitions:
         """
         if version is not None and (known := self.at_hand(version)) is not None and known.name == saga:
             return known
-        well_named = is_name(saga) and (version is None or version.isalnum())
+        well_named = is_saga_name(saga) and (version is None or version.isalnum())
         stored = await self._stored.get(DEFAULT_NAMESPACE, saga, version) if well_named else None
         if stored is None:
             raise RequestRefusedError(await self._missing(saga, version, well_named=well_named))
@@ -99,6 +96,9 @@ class Definitions:
         """Return why there is no such definition, and what to do."""
         if version is not None:
             return f"there is no definition of version {version!r} of saga {saga!r}; register it, or check its name"
+        around, inside, _ = saga.partition(INSIDE)
+        if inside and well_named:
+            return f"saga {saga!r} is written inside another one, and is started by that one only; start {around!r}"
         for stored in await self._stored.versions(DEFAULT_NAMESPACE, saga) if well_named else ():
             if behind := await self.unready(stored.features):
                 return (
@@ -223,85 +223,12 @@ class Definitions:
         return await self.plan(plan.name, plan.version)
 
     async def with_children(self, definition: Definition, known: Mapping[str, str]) -> Definition:
-        """Return a definition with the version of each saga that its steps start.
-
-        A version is a hash, and the document of the parent has those of its children. So no saga can start itself, however far
-        below: a document would have to hold its own hash.
-
-        Args:
-            definition: a sound one.
-            known: versions by the sagas' names. Of the others the active version is taken, where the definition names none.
-
-        Raises:
-            DefinitionError: there is no such saga, or too many stand one below the other.
-        """
-        if not any(step.saga is not None for step in every_step(definition.steps)):
-            return definition
-        unpinned = f"{definition.version} {sorted(known.items())}"
-        if (pinned := self._pinned.use(unpinned)) is not None:
-            return pinned
-        found: list[str] = []
-        versions: dict[Child, Child] = {}
-        plans_of: dict[Child, Plan] = {}
-        for step in every_step(definition.steps):
-            if step.saga is None or step.saga in versions:
-                continue
-            try:
-                child = await self.plan(step.saga.name, step.saga.version or known.get(step.saga.name))
-                below = await self._depth(child)
-            except RequestRefusedError as error:
-                found.append(f"step {step.id!r} starts a saga that is not there: {error}.")
-                continue
-            versions[step.saga], plans_of[step.saga] = Child(name=child.name, version=child.version), child
-            if child.locks:
-                found.append(
-                    f"step {step.id!r} starts saga {child.name!r}, which asks for locks; only a saga that no step starts can "
-                    "hold some to its end: give these locks to this saga, or to the step."
-                )
-            if below >= DEPTH_MAX:
-                found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
-        for step, seen in Known(schema=definition.input_schema).each(definition.steps):
-            begun = plans_of.get(step.saga) if step.saga is not None else None
-            if begun is not None and begun.definition.input_schema is not None:
-                found += unfit_child(step, begun.definition.input_schema, seen)
-        held = _held(definition)
-        found += [
-            f"step {step.id!r} starts saga {child.name!r}, which cannot undo itself once its pivot {child.pivot!r} has "
-            "succeeded, and this saga may turn back; give the step an undo ('participant.step'), or put it after the pivot."
-            for step in held
-            if step.saga in plans_of and (child := plans_of[step.saga]).pivot is not None
-        ]
-        if found:
-            raise DefinitionError(definition.name, found)
-        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, versions, held))
-        self._pinned.put(unpinned, pinned)
-        return pinned
+        """Return a definition with the version of each saga that its steps start (:meth:`Pinning.pinned`)."""
+        return await self._pinning.pinned(definition, known)
 
     async def features_below(self, plan: Plan) -> tuple[str, ...]:
-        """Return the features that a definition uses, and those of all sagas that it can start: who takes the one takes all.
-
-        Args:
-            plan: the definition, with the versions of its children where it has any.
-
-        Raises:
-            RequestRefusedError: one of these sagas is not there.
-            StoreUnavailableError: the store is away.
-        """
-        if not plan.starts_sagas:
-            return plan.features
-        found = {*plan.features}
-        for step in every_step(plan.definition.steps):
-            if step.saga is not None and step.saga.version is not None:
-                found.update(await self.features_below(await self.plan(step.saga.name, step.saga.version)))
-        return tuple(sorted(found))
-
-    async def _depth(self, plan: Plan) -> int:
-        """Return how many sagas stand one below the other, this one counted. The versions in a stored document make an end."""
-        depth = 1
-        for step in every_step(plan.definition.steps):
-            if step.saga is not None:
-                depth = max(depth, 1 + await self._depth(await self.plan(step.saga.name, step.saga.version)))
-        return depth
+        """Return the features of a definition, and of all sagas that it can start (:meth:`Pinning.features_below`)."""
+        return await self._pinning.features_below(plan)
 
     async def _offer(self, stored: StoredDefinition, behind: Collection[str]) -> None:
         serial = self._serial() if self._serial is not None else None
@@ -330,23 +257,3 @@ class Definitions:
                 "an operator has pinned" if active.pinned else "is newer and in the code of a living instance",
             )
         self._offered[offer] = stored
-
-
-def _held(definition: Definition) -> list[Step]:
-    """Return the steps whose saga is held when it is done: those before the pivot that declare no undo, in maps as well."""
-    roles = plans.plan(definition).roles
-    before = [step for step in definition.steps if roles[step.id] is StepRole.COMPENSATABLE]
-    return [step for step in every_step(before) if step.saga is not None and step.undo is None]
-
-
-def _pin(steps: tuple[Step, ...], versions: Mapping[Child, Child], held: Sequence[Step]) -> tuple[Step, ...]:
-    """Return steps with the versions of the sagas that they start, and whether these are held; those in maps as well."""
-    pinned = []
-    for step in steps:
-        if step.saga is not None:
-            child = msgspec.structs.replace(versions[step.saga], held=any(step is each for each in held))
-            step = msgspec.structs.replace(step, saga=child)  # noqa: PLW2901
-        elif step.body:
-            step = with_body(step, _pin(step.body, versions, held))  # noqa: PLW2901
-        pinned.append(step)
-    return tuple(pinned)

@@ -28,7 +28,7 @@ from goconductor.ports.store import Limit
 from goconductor.saga.checking.code import unfit_inputs, unfit_reads, unfit_undo
 from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import misplaced
-from goconductor.saga.definition import Definition, Undo
+from goconductor.saga.definition import Definition, Undo, each_saga
 from goconductor.saga.ids import is_name, split_target
 from goconductor.saga.retry import Retry, seconds
 
@@ -231,6 +231,16 @@ def check_definition(registry: StepRegistry, definition: Definition, input_type:
     """
     if not registry.steps:
         return
+    found = [
+        f"{where}{problem}"
+        for where, saga in each_saga(definition)
+        for problem in _unfit(registry, saga, input_type if saga is definition else Any)
+    ]
+    if found:
+        raise DefinitionError(definition.name, found)
+
+
+def _unfit(registry: StepRegistry, definition: Definition, input_type: Any) -> list[str]:
     problems: list[str] = []
     code = {step.id: _action(registry, f"step {step.id!r}", step.run, problems) for step in definition.steps if step.run}
     kinds: dict[str | None, Any] = {
@@ -245,9 +255,7 @@ def check_definition(registry: StepRegistry, definition: Definition, input_type:
         if isinstance(step.undo, Undo) and step.undo.wait is None:
             undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
             problems += [] if undo is None else unfit_undo(definition, step, undo, seen)
-    problems += [*misplaced(definition, kinds), *unfit_reads(definition.steps, Known(kinds))]
-    if problems:
-        raise DefinitionError(definition.name, problems)
+    return [*problems, *misplaced(definition, kinds), *unfit_reads(definition.steps, Known(kinds))]
 
 
 def _action(registry: StepRegistry, who: str, run: str, problems: list[str]) -> Action[..., Any] | None:

@@ -94,6 +94,13 @@ def unfit_child(step: Step, schema: Mapping[str, Any], known: Known) -> Iterator
             yield f"{who} gives the saga that it starts no {name!r}, which its input must have; add it to the inputs."
 
 
+def unfit_written(definition: Definition) -> Iterator[str]:
+    """Find the same of the sagas that are written inside a definition."""
+    for step, known in Known(schema=definition.input_schema).each(definition.steps):
+        if step.saga is not None and step.saga.steps and step.saga.input_schema is not None:
+            yield from unfit_child(step, step.saga.input_schema, known)
+
+
 _LIST, _TIME, _KEY = of_kinds("array"), of_kinds("string", "number"), of_kinds("string", "number")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from goconductor.errors import ConditionError
-from goconductor.saga.definition import Definition, Step, StepRole, every_step
+from goconductor.saga.definition import Definition, Step, StepRole, each_saga, every_step
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.graph import reachable
 from goconductor.saga.plan import Plan, plan
@@ -22,9 +22,14 @@ def doubts(definition: Definition) -> list[str]:
     Args:
         definition: one that can run.
     """
+    return [where + doubt for where, saga in each_saga(definition) for doubt in _of_saga(saga)]
+
+
+def _of_saga(definition: Definition) -> Iterator[str]:
     compiled = plan(definition)
     before_pivot = [step for step in definition.steps if compiled.roles[step.id] is StepRole.COMPENSATABLE]
-    return [*_never(every_step(definition.steps)), *_left_standing(compiled, before_pivot)]
+    yield from _never(every_step(definition.steps))
+    yield from _left_standing(compiled, before_pivot)
 
 
 def _never(steps: Iterable[Step]) -> Iterator[str]:

@@ -15,9 +15,10 @@ CHARACTERS_MAX = 128 * 1024
 
 
 def texts(steps: Iterable[Step]) -> Iterator[str]:
-    """Yield the expressions of steps, those of the steps in maps and repeats included."""
+    """Yield the expressions of steps, those of the steps in maps, repeats and sagas among them included."""
     for step in every_step(steps):
         yield from of_step(step)
+        yield from () if step.saga is None else texts(step.saga.steps)
 
 
 def of_step(step: Step) -> Iterator[str]:

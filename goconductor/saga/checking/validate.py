@@ -13,7 +13,7 @@ import msgspec
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
-from goconductor.saga.checking.code import unfit_reads
+from goconductor.saga.checking.code import unfit_reads, unfit_written
 from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
 from goconductor.saga.checking.constructs.growth import (
     behind_pivot,
@@ -36,7 +36,7 @@ from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, MAP_WALKED, compile_condition
 from goconductor.saga.graph import followers, predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
-from goconductor.saga.ids import is_name, is_step_id, split_target
+from goconductor.saga.ids import is_name, is_saga_name, is_step_id, split_target
 
 
 def check(definition: Definition, *, stored: bool = False) -> None:
@@ -54,10 +54,16 @@ def check(definition: Definition, *, stored: bool = False) -> None:
         raise DefinitionError(definition.name, found)
 
 
-def problems(definition: Definition, *, stored: bool = False) -> list[str]:
-    """Return the problems of a definition; empty if it can run. The parameters are those of :func:`check`."""
+def problems(definition: Definition, *, stored: bool = False, inside: bool = False) -> list[str]:
+    """Return the problems of a definition; empty if it can run.
+
+    Args:
+        definition: what to look at.
+        stored: as for :func:`check`.
+        inside: whether it is written inside another one, which has given it its name.
+    """
     found: list[str] = []
-    if not is_name(definition.name):
+    if not (is_saga_name if inside or stored else is_name)(definition.name):
         found.append(
             f"the saga's name {definition.name!r} must be 1 to 100 letters, digits, '_' or '-', "
             "and begin and end with a letter or digit."
@@ -87,8 +93,11 @@ def problems(definition: Definition, *, stored: bool = False) -> list[str]:
             if place.step is None and (lacks := lack(schema, place.keys))
         ]
         found += unfit_reads(definition.steps, Known(schema=schema))
+    if not stored:
+        found += unfit_written(definition)
     found.extend(_around_pivot(definition, edges))
     found.extend(children.problems(definition, edges))
+    found.extend(children.of_written(definition, partial(problems, stored=stored, inside=True)))
     found.extend(locks.problems(definition, edges))
     found.extend(called_alike(definition))
     found.extend(behind_pivot(definition, edges))

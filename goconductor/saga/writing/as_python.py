@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo
+from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo, definition_of
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 
@@ -56,23 +56,25 @@ class _Writer:
         self._scopes: list[_Scope] = []
         """The saga, and the maps and repeats that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
-        lines = [*self._lines(definition)]
+        self._inside: dict[int, str] = {}
+        """The variables of sagas that are written inside this one, by the identity of their steps."""
+        lines = [*self._lines(self._saga, definition)]
         calls = {"Lock": "Lock(", "Retry": "Retry(", "Undo": "Undo(", "optional": "optional("}
         made = {"Saga", *(name for name, call in calls.items() if any(call in line or f"={name}." in line for line in lines))}
         imported = ", ".join(sorted(made, key=lambda name: (name.islower(), name)))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
-    def _lines(self, definition: Definition) -> Iterator[str]:
+    def _lines(self, variable: str, definition: Definition) -> Iterator[str]:
         options = {
             "timeout": None if definition.timeout_seconds is None else _number(definition.timeout_seconds),
             "locks": _locks(definition.locks) if definition.locks else None,
             "priority": repr(definition.priority) if definition.priority else None,
             "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
         }
-        yield _call(f"{self._saga} = Saga", [repr(definition.name)], options)
+        yield _call(f"{variable} = Saga", [repr(definition.name)], options)
         yield from self._all(definition.steps)
         if definition.output is not None:
-            yield _call(f"{self._saga}.returns", [self._binding(definition.output, "the saga's output")], {})
+            yield _call(f"{variable}.returns", [self._binding(definition.output, "the saga's output")], {})
 
     def _enter(
         self, variable: str, steps: tuple[Step, ...], output: Binding | None = None, roots: frozenset[str] = frozenset({"input"})
@@ -84,6 +86,7 @@ class _Writer:
     def _all(self, steps: Iterable[Step]) -> Iterator[str]:
         scope = self._scopes[-1]
         for step in steps:
+            yield from self._written(step)
             target = f"{scope.variables[step.id]} = " if step.id in scope.variables else ""
             yield self._step(step, f"{target}{scope.variable}")
             scope.written.add(step.id)
@@ -92,10 +95,24 @@ class _Writer:
                 yield from self._all(step.body)
                 self._scopes.pop()
 
+    def _written(self, step: Step) -> Iterator[str]:
+        """Write the saga that is written inside a step, above it. Its steps see none of those around it."""
+        if step.saga is None or not step.saga.steps:
+            return
+        around, self._scopes = self._scopes, []
+        name = step.id.rpartition(".")[2]
+        variable = self._inside[id(step)] = _variable(name, self._taken)
+        self._enter(variable, step.saga.steps, step.saga.output)
+        yield from self._lines(variable, definition_of(step.saga, name))
+        self._scopes = around
+
     def _step(self, step: Step, target: str) -> str:
         if step.run:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
             return _call(f"{target}.step", [repr(step.run)], options)
+        if (written := self._inside.get(id(step))) is not None:
+            own = {"inside": "True", "id": self._id(step, step.id.rpartition(".")[2])}
+            return _call(f"{target}.saga", [written], own | self._options(step))
         if step.saga is not None:
             if step.saga.version is not None:
                 self.refused.append(

@@ -15,7 +15,7 @@ from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Child, Definition, Step, Undo
+from goconductor.saga.definition import Binding, Child, Definition, Step, Undo, child_of, definition_of, inside
 from goconductor.saga.graph import reachable
 from goconductor.saga.plan import plan
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _OF_ANY = ("id", "after", "when", "allow_fail", "fallback")
 HELD_SHARE = 0.7
 """Share of the children that are held, of those that can be."""
+INSIDE_SHARE = 0.4
+"""Share of the children that are written inside their parent's definition."""
 _BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
 
 
@@ -49,11 +51,13 @@ def _starting(definition: Definition, below: Definition, chance: random.Random) 
     chosen = set(chance.sample(able, min(len(able), chance.randint(1, 2))))
     can_undo_itself = plan(below).pivot is None
     held = {step for step in chosen - behind if can_undo_itself and chance.random() < HELD_SHARE}
-    child = Child(name=below.name, version=below.version)
+    where = random.Random(f"inside {definition.version}")  # the children stay as they were
+    written = {step.id: where.random() < INSIDE_SHARE for step in definition.steps}
+    children = {step: _inside(below, definition.name, step) if written[step] else Child(name=below.name) for step in chosen}
     steps = tuple(
         Step(
             **{field: each for field, each in asdict(step).items() if field in _OF_ANY},
-            saga=replace(child, held=step.id in held),
+            saga=replace(children[step.id], version=children[step.id].version or below.version, held=step.id in held),
             inputs={"n": Binding(ref="$.input.n")},
             undo=None if step.id in behind or step.id in held else _undo(step.id),
         )
@@ -64,6 +68,19 @@ def _starting(definition: Definition, below: Definition, chance: random.Random) 
     made = Definition(name=definition.name, steps=steps, timeout_seconds=definition.timeout_seconds)
     check(made)
     return made
+
+
+def _inside(below: Definition, saga: str, step: str) -> Child:
+    """Return a definition as a child that is written inside another one, as registering leaves it: named by its place."""
+    name = inside(saga, step)
+    steps = tuple(
+        replace(each, saga=replace(_inside(definition_of(each.saga, saga), name, each.id), held=each.saga.held))
+        if each.saga is not None and each.saga.steps
+        else each
+        for each in below.steps
+    )
+    child = replace(child_of(below), name=name, steps=steps)
+    return replace(child, version=definition_of(child, name).version)
 
 
 def _undo(step: str) -> Undo:

@@ -20,7 +20,7 @@ from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas.starting import start
 from goconductor.engine.steps.limits import limit_of
 from goconductor.errors import GoConductorError
-from goconductor.saga.definition import Definition
+from goconductor.saga.definition import Definition, each_saga
 from goconductor.saga.plan import Plan, plan
 from goconductor.stores.memory import MemoryStore
 from tests.simulation.simulated.children import with_children
@@ -107,7 +107,7 @@ class Simulation:
             self.definitions = with_children(self.definitions, random.Random(f"children {seed}"))
         if options.locks:
             self.definitions = with_locks(self.definitions, random.Random(f"locks {seed}"))
-        self._plans = {definition.version: plan(definition) for definition in self.definitions}
+        self._plans = {saga.version: plan(saga) for definition in self.definitions for _, saga in each_saga(definition)}
         self._migrations = Migrations(self, random.Random(f"migrations {seed}")) if options.migrations else None
         if self._migrations is not None:
             self._plans |= self._migrations.plans

@@ -1,5 +1,7 @@
 """What is wrong with steps that start a saga of their own, each fault with its remedy.
 
+Such a saga may be written inside the definition. Then all is known of it, and it is looked at with the definition, by its rules.
+
 Before the pivot such a saga is held when it is done, and undoes itself where this one turns back; or the step declares its undo,
 and then it is over when it has completed. Behind the pivot nothing is undone. What is held must be able to undo itself, so it has
 no pivot: that is seen when the definition is registered (:mod:`goconductor.engine.facts.definitions`).
@@ -7,13 +9,23 @@ no pivot: that is seen when the definition is registered (:mod:`goconductor.engi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from goconductor.saga.checking.constructs.waits import without_code
-from goconductor.saga.definition import NOTHING, Child, Definition, Step, Undo, every_step
+from goconductor.saga.definition import (
+    INSIDE,
+    NOTHING,
+    Child,
+    Definition,
+    Step,
+    Undo,
+    every_step,
+    in_saga_of,
+    written_inside,
+)
 from goconductor.saga.graph import followers, reachable
-from goconductor.saga.ids import is_name
+from goconductor.saga.ids import SAGA_CHARACTERS_MAX, is_name, is_saga_name
 
 DEPTH_MAX = 8
 """How many sagas may stand one below the other, the first one counted."""
@@ -22,7 +34,21 @@ DEPTH_MAX = 8
 def of_child(step: Step, child: Child) -> Iterator[str]:
     """Yield what is wrong with such a step itself."""
     yield from without_code(step, "a saga", but=("inputs", "undo", "compensation_retry"))
-    if not is_name(child.name):
+    if child.steps:
+        if is_name(child.name):
+            yield (
+                f"step {step.id!r} starts saga {child.name!r}, and has the steps of one that is written here; "
+                "leave the name out, or the steps."
+            )
+        return
+    if surplus := [field for field in ("output", "timeout_seconds", "input_schema", "priority") if getattr(child, field)]:
+        yield (
+            f"step {step.id!r} starts a saga that is not written here, and says of it {' and '.join(surplus)}; "
+            "leave that out, or write its steps here."
+        )
+    if not child.name:
+        yield f"step {step.id!r} starts a saga without a name; give the name of a registered one, or write its steps here."
+    elif not is_name(child.name):
         yield f"step {step.id!r} starts saga {child.name!r}, which is no name; give that of a registered definition."
     if child.version is not None and not child.version.isalnum():
         yield f"step {step.id!r} starts version {child.version!r} of a saga, which is none; leave it out for the active one."
@@ -47,9 +73,48 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
                     f"step {each.id!r} starts a saga, and says that nothing undoes it; leave undo out, and the saga undoes "
                     "itself, or declare one ('participant.step')."
                 )
+            elif not behind and each.undo is None and (inner := _pivot_of(each.saga.steps)) is not None:
+                yield cannot_undo_itself(each, "the saga that is written in it", inner)
             elif not each.saga.held:
                 continue
             elif behind:
                 yield f"step {each.id!r} holds the saga that it starts, and nothing is undone after the pivot; leave 'held' out."
             elif isinstance(each.undo, Undo):
                 yield f"step {each.id!r} holds the saga that it starts, and declares an undo; leave one of them out."
+
+
+def _pivot_of(steps: tuple[Step, ...]) -> str | None:
+    return next((step.id for step in steps if step.pivot), None)
+
+
+def cannot_undo_itself(step: Step, saga: str, pivot: str) -> str:
+    """Return what is wrong with a step whose saga is to undo itself, and has a pivot.
+
+    Args:
+        step: the step.
+        saga: its saga, in words.
+        pivot: that saga's pivot.
+    """
+    return (
+        f"step {step.id!r} starts {saga}, which cannot undo itself once its pivot {pivot!r} has succeeded, and this saga may "
+        "turn back; give the step an undo ('participant.step'), or put it after the pivot."
+    )
+
+
+def of_written(definition: Definition, look: Callable[[Definition], list[str]]) -> Iterator[str]:
+    """Yield what is wrong with the sagas that are written inside a definition, with the place of each.
+
+    Args:
+        definition: whose steps may be of any form.
+        look: finds what is wrong with one of them by itself.
+    """
+    for step, child in written_inside(definition):
+        if child.name.count(INSIDE) >= DEPTH_MAX:
+            yield f"step {step.id!r} starts a saga with {DEPTH_MAX} above it; at most {DEPTH_MAX} may stand one below the other."
+        elif not is_saga_name(child.name):
+            yield (
+                f"the saga of step {step.id!r} would be called {child.name!r}, which is no name or longer than "
+                f"{SAGA_CHARACTERS_MAX} characters; mend the ids, or give it shorter ones."
+            )
+        else:
+            yield from (f"{in_saga_of(step)}{problem}" for problem in look(child))

@@ -6,7 +6,7 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from goconductor.errors import check_type, unfit
 from goconductor.saga.data.references import Place
-from goconductor.saga.definition import Child
+from goconductor.saga.definition import Child, child_of
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.retry import seconds as duration
 from goconductor.saga.writing.adding.collected import Collected, Named, bindings_of, undo_of
@@ -75,11 +75,15 @@ class Calls(Collected):
             output=output,
         )
 
-    def saga(self, saga: str | Named, /, *, output: Any = None, **options: Unpack[SagaOptions]) -> Step[Any]:
+    def saga(
+        self, saga: str | Named, /, *, inside: bool = False, output: Any = None, **options: Unpack[SagaOptions]
+    ) -> Step[Any]:
         """Add a step that starts a saga of its own, and ends with it.
 
         Args:
             saga: that saga, written in Python, or the name of a registered one.
+            inside: whether it is written inside this one, as it is now: then it is a part of this definition, and its name gives
+                the step's id only. Otherwise it is registered by itself, under its name.
             output: the type of what it answers, where only a name is given.
             options: what :class:`SagaOptions` lists; the id is the saga's name by default.
 
@@ -87,16 +91,26 @@ class Calls(Collected):
             ArgumentError, DefinitionError: there is no such option, something is of a wrong type, or that saga cannot run.
         """
         check_type("saga", saga, (str, Named), "a saga written in Python, or the name of a registered one")
+        check_type("inside", inside, bool, "True or False")
+        if inside and isinstance(saga, str):
+            raise unfit("inside", inside, "False: only the name of the saga is given, so there is nothing to take in")
         undo, name = options.get("undo"), saga if isinstance(saga, str) else saga.name
         step_id = options.get("id") or name
         check_options(dict(options) | {"id": step_id}, lambda each: isinstance(each, Step))
+        child = Child(name=name)
         if not isinstance(saga, str):
-            self._sagas.append(saga)
             output = output or saga.result_type
+            if inside:
+                child = child_of(saga.definition)
+                self._inside.append(saga)
+            else:
+                self._sagas.append(saga)
+            if inside and saga.definition.locks:
+                raise unfit("saga", saga.name, "one without locks of its own: give them to this saga, or to the step")
         return self._add(
             StepDefinition(
                 id=step_id,
-                saga=Child(name=name),
+                saga=child,
                 inputs=bindings_of("inputs", options.get("inputs", {})),
                 undo=undo_of(undo),
                 compensation_retry=options.get("compensation_retry"),

@@ -10,7 +10,7 @@ from goconductor.errors import unfit
 from goconductor.saga.checking.code import unfit_inputs
 from goconductor.saga.checking.known import Known
 from goconductor.saga.data.references import Place, reference_of
-from goconductor.saga.definition import Binding
+from goconductor.saga.definition import Binding, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.types.references import by_position
@@ -29,6 +29,16 @@ class Named(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def definition(self) -> Definition:
+        """The document, checked."""
+
+    @property
+    @abc.abstractmethod
+    def sagas(self) -> tuple[Named, ...]:
+        """The sagas, written in Python, that its steps start and that are registered by themselves."""
+
+    @property
+    @abc.abstractmethod
     def result_type(self) -> Any:
         """The type of what it answers."""
 
@@ -44,6 +54,7 @@ class Collected:
         self._undone_by: dict[str, Code] = {}
         self._declared: dict[str, Any] = {}
         self._sagas: list[Named] = []
+        self._inside: list[Named] = []
 
     def _changed(self) -> None:
         """Forget what was made of the steps so far."""
@@ -122,8 +133,9 @@ class Collected:
         return any(isinstance(each, Frame) or (isinstance(each, Nested) and each._has_frames()) for each in self._steps)  # noqa: SLF001
 
     def _started(self) -> Iterator[Named]:
-        """Yield the sagas, written in Python, that steps start."""
+        """Yield the sagas, written in Python, that steps start, and that are registered by themselves."""
         yield from self._sagas
+        yield from (each for saga in self._inside for each in saga.sagas)
         yield from (saga for each in self._steps if isinstance(each, Nested) for saga in each._started())  # noqa: SLF001
 
 

@@ -23,11 +23,20 @@ from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import expressions
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Map, Repeat, Step, Undo
+from goconductor.saga.definition import Binding, Child, Definition, Map, Repeat, Step, Undo, in_saga_of
 from goconductor.saga.expressions.condition_text import ROOTS, renamed
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.ids import is_name
-from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep, below, of_steps, plain, texts
+from goconductor.saga.writing.written.forms import (
+    Case,
+    WrittenChild,
+    WrittenDefinition,
+    WrittenStep,
+    below,
+    of_steps,
+    plain,
+    texts,
+)
 from goconductor.saga.writing.written.names import Names
 
 CASES_MAX = 20
@@ -110,6 +119,7 @@ class _Compiler:
                 undo=undo,
                 map=None if step.map is None else self._map(step, step.map, path),
                 repeat=None if step.repeat is None else self._repeat(step, step.repeat, path),
+                saga=self._saga(step),
                 locks=tuple(replace(lock, key=self._key(lock.key, path)) for lock in step.locks),
                 fallback=None if step.fallback is None else self._names.fallback(step.fallback, path),
             )
@@ -133,6 +143,16 @@ class _Compiler:
         kind = "map" if step.map is not None else "repeat"
         self.problems += [f"in {kind} {below(path, step.id)!r}: {each}" for each in inner.problems]
         return made
+
+    def _saga(self, step: WrittenStep) -> Child | None:
+        """Return the saga that a step starts, compiled by itself: its steps see none of those around it."""
+        if not isinstance(step.saga, WrittenChild):
+            return step.saga
+        inner = _Compiler(Names(step.saga.steps, full_names=False))
+        steps = tuple(inner.sequence(step.saga.steps, "", in_order=False))
+        output = None if step.saga.output is None else inner.binding(step.saga.output, "")
+        self.problems += [f"{in_saga_of(step)}{problem}" for problem in inner.problems]
+        return plain(Child, step.saga, steps=steps, output=output)
 
     def _frame(
         self, step: WrittenStep, name: str, path: str, after: tuple[str, ...], when: str | None, guard: str

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from goconductor.saga.checking import expressions
-from goconductor.saga.definition import Definition, Map, Repeat, Step
+from goconductor.saga.definition import Child, Definition, Map, Repeat, Step
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -39,6 +39,12 @@ class WrittenRepeat(Repeat, frozen=True, kw_only=True, omit_defaults=True, forbi
     do: tuple[WrittenStep, ...]
 
 
+class WrittenChild(Child, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A saga that a step starts, as it is written."""
+
+    steps: tuple[WrittenStep, ...] = ()
+
+
 class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A step as it is written: also a group of steps, or a switch.
 
@@ -49,6 +55,7 @@ class WrittenStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_un
 
     map: WrittenMap | None = None
     repeat: WrittenRepeat | None = None
+    saga: WrittenChild | None = None
     steps: tuple[WrittenStep, ...] | None = None
     switch: tuple[Case, ...] | None = None
 
@@ -67,7 +74,8 @@ def is_plain(document: Any) -> bool:
 def _has_frames(steps: Any) -> bool:
     for step in steps if isinstance(steps, list | tuple) else ():
         if isinstance(step, dict):
-            bodies = (grows.get("do") for grows in (step.get("map"), step.get("repeat")) if isinstance(grows, dict))
+            around = ((step.get(kind), held) for kind, held in (("map", "do"), ("repeat", "do"), ("saga", "steps")))
+            bodies = (holds.get(held) for holds, held in around if isinstance(holds, dict))
             if "steps" in step or "switch" in step or any(map(_has_frames, bodies)):
                 return True
     return False
@@ -78,6 +86,7 @@ def texts(steps: Iterable[Step]) -> Iterator[str]:
     for step in steps:
         yield from expressions.of_step(step)
         yield from texts(step.body)
+        yield from () if step.saga is None else texts(step.saga.steps)
         if isinstance(step, WrittenStep):
             yield from texts(step.steps or ())
             for case in step.switch or ():
