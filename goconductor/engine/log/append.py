@@ -21,7 +21,6 @@ from operator import attrgetter
 from uuid import UUID
 
 from goconductor.aio.reminders import Reminder
-from goconductor.engine.facts import log
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.facts.orphans import Orphans
@@ -34,7 +33,6 @@ from goconductor.engine.log.folding import (
     EventRefusedError,
     Folded,
     Results,
-    SagaBatch,
     SignalKnownError,
     Submission,
     TryAgain,
@@ -42,6 +40,7 @@ from goconductor.engine.log.folding import (
     gather,
     tell_late,
 )
+from goconductor.engine.log.newest import Newest
 from goconductor.engine.log.outbox import Outbox
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.work.granted import Granted, effect_of
@@ -51,7 +50,6 @@ from goconductor.errors import (
     GoConductorError,
     PoolerError,
     SagaChangedError,
-    SagaNotFoundError,
     SchemaError,
     StoreUnavailableError,
 )
@@ -59,20 +57,22 @@ from goconductor.lifecycle.facts.effects import Effect, EndSaga, SeeToChildren, 
 from goconductor.lifecycle.facts.events import TimerFired
 from goconductor.lifecycle.pending_work import is_of_child, pending_work, waits, work_of_children
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Known, Log, Outcome, Tail, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Log, Outcome, Verdict
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
 
 RECENT_MAX, RECENT_BYTES_MAX = 10_000, 32 * 1024 * 1024
-"""Views kept of sagas that this process appended to, so that parallel branches in one process do not conflict."""
+"""Number and bytes of the views kept of sagas that this process appended to, so that its parallel branches do not conflict."""
 STORE_PAUSE_SECONDS = 0.25
+"""Seconds between two attempts to append while the store is unavailable."""
 REFUSED_PAUSE_SECONDS = 1.0
+"""Seconds between two attempts to append while the store is there and refuses us."""
 AWAY_SECONDS = 5.0
-"""So often it is said that the store is away."""
+"""Seconds between two log lines about an unavailable store."""
 AWAY = (StoreUnavailableError, ConfigurationError, SchemaError, PoolerError)
-"""What says nothing of the events: the database is absent, or takes nothing from us at present."""
+"""Errors that do not come from the events: the database is absent, or takes nothing from us at present."""
 
 
 class Appender:
@@ -118,7 +118,6 @@ class Appender:
         observer: Observer = SILENT,
     ) -> None:
         self._log = log
-        self._definitions = definitions
         self._outbox = outbox
         self._clock = clock
         self._room = room
@@ -135,6 +134,7 @@ class Appender:
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
         self._away = Reminder(AWAY_SECONDS, AWAY_SECONDS, monotonic=clock.monotonic)
         self._orphans = orphans
+        self._newest = Newest(log, definitions, orphans, on_committed=self.catch_up)
         self._batcher: Batcher[Submission, AppendResult] = Batcher(
             self._flush,
             lanes=BATCHES_AT_ONCE,
@@ -239,7 +239,7 @@ class Appender:
         gathered = gather(batch, self._recent.get)
         prepared: list[tuple[Folded, Continuation]] = []
         try:
-            for each, plan, view in await self._bring_up(gathered, results):
+            for each, plan, view in await self._newest.bring_up(gathered, results):
                 folded = fold(
                     each.members,
                     plan,
@@ -287,63 +287,6 @@ class Appender:
             result or (again if absent or submission.lease is not None else error)
             for result, submission in zip(results, batch, strict=True)
         ]
-
-    async def _bring_up(self, gathered: Sequence[SagaBatch], results: Results) -> list[tuple[SagaBatch, Plan, View]]:
-        """Find the definition and the newest state of each saga. Those that have none are left out, and ``results`` says why."""
-        brought: list[tuple[SagaBatch, Plan, View]] = []
-        unread: list[SagaBatch] = []
-        for each in gathered:
-            plan, base = each.plan, each.base
-            if each.stale or plan is None or base is None or plan.version != base.state.version:
-                unread.append(each)
-            else:
-                brought.append((each, plan, base))
-        for each, tail in zip(unread, await self._tails(unread), strict=True):
-            try:
-                plan, view = await self._newest(each, tail)
-            except StoreUnavailableError:
-                raise
-            except GoConductorError as error:
-                for index in each.members:
-                    results[index] = error
-                continue
-            if each.doubtful:
-                self._find_committed(each, tail, plan, view, results)
-            brought.append((each, plan, view))
-        return brought
-
-    async def _tails(self, unread: Sequence[SagaBatch]) -> list[Tail]:
-        """Read the tails of sagas of which too little is known, whose head had moved, or whose last append is in doubt."""
-        for each in unread:
-            if each.doubtful:
-                # somebody else here may know more by now: an event of ours has to be looked for in all of the log
-                each.base = None
-        await self._orphans.free()
-        known = [each.base.known if each.base is not None else Known(each.saga_id) for each in unread]
-        return await self._log.read(known) if known else []
-
-    async def _newest(self, batch: SagaBatch, tail: Tail) -> tuple[Plan, View]:
-        """Return a saga's definition and its newest state.
-
-        Raises:
-            SagaNotFoundError: there is no such saga.
-            GoConductorError: its log cannot be read by this version.
-        """
-        if tail.head is None:
-            raise SagaNotFoundError(f"there is no saga {batch.saga_id}")
-        plan = await self._definitions.plan(tail.head.saga, tail.head.version)
-        view = log.brought_up(plan, batch.base, batch.saga_id, tail)
-        assert view is not None  # noqa: S101  (it has a head)
-        return plan, view
-
-    def _find_committed(self, batch: SagaBatch, tail: Tail, plan: Plan, view: View, results: Results) -> None:
-        """Find those whose event was committed after all, by its id. What follows from it nobody has done yet."""
-        written = {entry.event_id for entry in tail.entries}
-        found = [index for index, each in batch.members.items() if each.doubtful and each.event_id in written]
-        for index in found:
-            results[index] = Appended(view)
-        if found:
-            self.catch_up(plan, view)
 
     def catch_up(self, plan: Plan, view: View) -> None:
         """Ask for all that the state asks for: nobody acted on it, as the answer was lost, or it was not committed then."""

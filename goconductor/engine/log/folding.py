@@ -35,7 +35,7 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 FOLDED_BYTES_MAX = 4 * 1024 * 1024
-"""So much of one saga's events goes in one append, which the store cannot part; what is above it goes in the next."""
+"""Bytes of one saga's events in one append, which the store cannot part; what is above it goes in the next."""
 
 
 class Expected(NamedTuple):

@@ -31,7 +31,7 @@ R = TypeVar("R")
 B = TypeVar("B", Append, Start)
 
 STATEMENT_BYTES_MAX = 4 * 1024 * 1024
-"""So much of events' bodies goes in one statement: a tenth of a second's work. An entry that is larger goes alone."""
+"""Bytes of events in one statement: a tenth of a second's work. An entry that is larger goes alone."""
 
 IMPATIENT = "50ms"
 SEARCHES_MAX = 40
