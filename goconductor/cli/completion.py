@@ -29,7 +29,7 @@ def setting_names(incomplete: str) -> list[str]:
 
 
 def saga_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Sagas that there is a definition of."""
+    """Return the sagas that there is a definition of."""
     return [name for name in _asked(context, partial(suggestions.definition_names, actor())) if name.startswith(incomplete)]
 
 

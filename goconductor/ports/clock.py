@@ -9,7 +9,7 @@ class Clock(Protocol):
     """Where the time comes from; tests put a clock of their own here and move it by hand."""
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment, never falling, suspension of the machine included (CLOCK_BOOTTIME)."""
+        """Return the seconds since some fixed moment, never falling, suspension of the machine included (CLOCK_BOOTTIME)."""
         ...
 
     def now(self) -> float:

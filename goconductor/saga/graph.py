@@ -10,7 +10,7 @@ from goconductor.saga.definition import Step
 
 
 def chain(steps: Mapping[str, Step], step: str, reader: str | None = None) -> tuple[str, ...]:
-    """As :meth:`Plan.chain`, of a definition that need not be sound."""
+    """Return the same as :meth:`Plan.chain`, of a definition that need not be sound."""
     found = [step]
     while (fallback := steps[found[-1]].fallback) is not None and fallback in steps and fallback not in (reader, *found):
         found.append(fallback)

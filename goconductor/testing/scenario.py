@@ -138,7 +138,7 @@ class Scenario:
         return self._refusal
 
     def given(self, event: Event) -> Self:
-        """Something happens. An event without a time happens now. If it is refused, ``expect_refused`` must follow.
+        """Let something happen. An event without a time happens now. If it is refused, ``expect_refused`` must follow.
 
         Raises:
             ArgumentError: this is no event.

@@ -15,6 +15,7 @@ LINES_MAX = 400
 MODULES_MAX = 12
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc"}
 OTHERS_WORDS = {"workflow", "job", "manager", "processor", "util", "utils", "rollback"}
+NO_VERBS = {*re.findall(r"\w+", "a an as from how it that the this those what where whether who whose why")}
 OUR_CODE = sorted(path for folder in ("goconductor", "migrations") for path in (ROOT / folder).rglob("*.py"))
 ALL_CODE = [
     *OUR_CODE,
@@ -56,6 +57,17 @@ def test_our_names_are_those_of_the_glossary() -> None:
     ]
     lowered = [(where, [word.lower() for word in words]) for where, words in defined]
     assert [where for where, words in lowered if OTHERS_WORDS & set(words) or "exactly_once" in "_".join(words)] == []
+
+
+def test_what_a_function_does_begins_with_a_verb() -> None:
+    described = [
+        (f"{name_of(path)}:{node.lineno} {node.name}", ast.get_docstring(node) or "")
+        for path in OUR_CODE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not {"property", "fixture"} & {getattr(each, "attr", getattr(each, "id", "")) for each in node.decorator_list}
+    ]
+    assert [where for where, text in described if text.partition(" ")[0].lower() in NO_VERBS] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)

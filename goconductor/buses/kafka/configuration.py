@@ -105,7 +105,7 @@ class Configuration:
         }
 
     def consumer(self, group: str, protocol: GroupProtocol) -> dict[str, Any]:
-        """Long polls that are answered at the first byte; offsets as we store them."""
+        """Return the settings of the consumer: long polls that are answered at the first byte; offsets as we store them."""
         session_ms = int(self.session_timeout_seconds * 1000)
         classic = {
             "partition.assignment.strategy": "cooperative-sticky",

@@ -139,7 +139,7 @@ class Reader:
                 self._try(self._begin_anew)
 
     def _try(self, part: Callable[[Consumer], None]) -> None:
-        """Whatever happens, the thread goes on."""
+        """Run on, whatever happens: the thread goes on."""
         try:
             with KafkaErrorsAsExceptions():
                 part(self._consumer)

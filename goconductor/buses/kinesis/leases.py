@@ -201,7 +201,7 @@ class Leases:
             await connection.execute(LEAVE, topics, group, reader)
 
     async def drop(self, scopes: Sequence[Scope]) -> None:
-        """Nobody will read these topics any more."""
+        """Drop what is kept of these topics, which nobody will read any more."""
         if scopes:
             topics, group, _ = _columns(scopes)
             async with self._connected() as connection:
@@ -235,7 +235,7 @@ def _names(scope: Scope) -> tuple[str, str, str]:
 
 
 def _columns(scopes: Sequence[Scope]) -> tuple[list[str], str, list[str]]:
-    """Topics, the one group, streams."""
+    """Return topics, the one group, and streams."""
     return [scope.topic for scope in scopes], scopes[0].group, [scope.stream for scope in scopes]
 
 

@@ -43,7 +43,7 @@ def properties(message: Message, deliveries: int = 0) -> Basic.Properties:
 
 
 def headers_bytes(message: Message) -> int:
-    """About how large key and headers are on the wire."""
+    """Return about how large key and headers are on the wire."""
     return sum(len(text.encode()) + 8 for text in (message.key, *message.headers, *message.headers.values()))
 
 

@@ -99,7 +99,7 @@ class InFlight(Generic[T]):
             self._give(delivery)
 
     def settle(self, delivery: HeldDelivery[T], delay_seconds: float | None) -> None:
-        """Acknowledged (None) or given back."""
+        """Take note that it was acknowledged (None) or given back."""
         if delivery in self._in_hand:
             del self._in_hand[delivery]
             self._on_settled(delivery, delay_seconds)

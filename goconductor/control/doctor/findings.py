@@ -79,12 +79,12 @@ class Diagnosis(Document):
 
 
 def error(what: str, remedy: str, *, unavailable: bool = False) -> Finding:
-    """Something that stands in the way of sagas."""
+    """Return a finding that stands in the way of sagas."""
     return Finding(severity=Severity.ERROR, what=what, remedy=remedy, unavailable=unavailable)
 
 
 def warning(what: str, remedy: str) -> Finding:
-    """Something to look at."""
+    """Return a finding to look at."""
     return Finding(severity=Severity.WARNING, what=what, remedy=remedy)
 
 

@@ -39,7 +39,7 @@ def _use(limits: set[Limit], use: PermitUse) -> str:
 
 
 def _lacks(instance: Instance, step: str) -> bool:
-    """Whether an instance offers the step without a limit."""
+    """Return whether an instance offers the step without a limit."""
     participant, _, name = step.partition(".")
     facts = instance.steps.get(name) if instance.participant == participant else None
     return facts is not None and told(step, facts) is None

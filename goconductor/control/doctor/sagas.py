@@ -154,7 +154,7 @@ async def of_overdue(store: Store, now: float) -> Check:
 
 
 async def of_stuck(store: Store) -> Check:
-    """Sagas that wait for an operator."""
+    """Look for sagas that wait for an operator."""
     page = await store.sagas.heads(Wanted(statuses=("stuck",)), limit=LISTED_MAX, seconds=SEARCH_SECONDS)
     findings = []
     if page.heads:

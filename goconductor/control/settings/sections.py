@@ -205,7 +205,7 @@ class LimitSettings(Section):
 
 
 def _listed(given: Any) -> Any:
-    """A variable of the environment has a list as one text."""
+    """Split a list that a variable of the environment has as one text."""
     return [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
 
 

@@ -174,7 +174,7 @@ class Appender:
         *,
         cause: UUID | None = None,
     ) -> None:
-        """What follows a commit: remember, send what is due and was not taken here, set timers, tell of the end.
+        """Do what follows a commit: remember, send what is due and was not taken here, set timers, report the end.
 
         Args:
             plan: the saga's.
@@ -218,7 +218,7 @@ class Appender:
             self._outbox.work(work.plan, work.view, [effect])
 
     def latest(self, saga_id: UUID) -> View | None:
-        """The newest view of a saga that this process appended to lately and that has not ended since."""
+        """Return the newest view of a saga that this process appended to lately and that has not ended since."""
         return self._recent.get(saga_id)
 
     def forget(self) -> None:
@@ -230,7 +230,7 @@ class Appender:
         await self._batcher.close()
 
     def _unclaimed(self, _: Submission, answer: AppendResult) -> None:
-        """Who submitted this is gone, and its saga goes on all the same."""
+        """Run what a submission has taken whose submitter is gone; its saga goes on all the same."""
         if isinstance(answer, Appended) and answer.works:
             self._room.spawn(answer.works)
 

@@ -32,7 +32,7 @@ class Room(Protocol):
         ...
 
     def undoes_nothing(self, plan: Plan, step: str) -> bool:
-        """Whether the step is ours, and compensating it would run no code and note nothing down."""
+        """Return whether the step is ours, and compensating it would run no code and note nothing down."""
         ...
 
 

@@ -319,7 +319,7 @@ def _repeats(submission: Submission, signals: Mapping[str, SignalId]) -> bool:
 
 
 def _refusal(event: Event, error: Exception, view: View, counts: Counter[str]) -> AppendResult:
-    """What a submission is told whose event cannot be folded."""
+    """Return the answer to a submission whose event cannot be folded."""
     saga_id = view.state.saga_id
     if isinstance(error, UnexpectedEventError):
         counts["events_dropped"] += 1
@@ -350,7 +350,7 @@ def tell_late(event: Event, state: SagaState, counts: Counter[str]) -> None:
 
 
 def _fold_of(plan: Plan, state: SagaState, folded: Iterable[Event]) -> Fold:
-    """A fold with events that were taken before."""
+    """Return a fold with events that were taken before."""
     fold = Fold(plan, state)
     for event in folded:
         apply(fold, event)

@@ -31,7 +31,7 @@ from goconductor.ports.store import (
 
 
 def _system_time() -> float:
-    """Seconds since 1970 in whole microseconds, as PostgreSQL has them, so that a filter by a time that was shown fits."""
+    """Return seconds since 1970 in whole microseconds, as PostgreSQL has them, so that a filter by a time that was shown fits."""
     return round(time.time(), 6)
 
 
@@ -99,7 +99,7 @@ class Data:
         return self.term.epoch if self.term else 0
 
     def leads(self, epoch: int) -> bool:
-        """Whether this is the epoch of the last term, and that was not resigned."""
+        """Return whether this is the epoch of the last term, and that was not resigned."""
         return self.term is not None and self.term.epoch == epoch and bool(self.term.holder)
 
     def fence(self, epoch: int) -> None:
@@ -112,7 +112,7 @@ class Data:
             raise FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")
 
     def tail(self, known: Known) -> Tail:
-        """What a reader lacks."""
+        """Return what a reader lacks."""
         head = self.heads.get(known.saga_id)
         if head is None or (head.seq, head.tag) == (known.seq, known.tag):
             return Tail(head=head)

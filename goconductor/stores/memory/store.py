@@ -85,7 +85,7 @@ class MemoryStore:
         self.data.alive.discard(serial)
 
     def revive(self, serial: int) -> None:
-        """The instance was not dead, only cut off: it has its sign of life again, and is not declared dead any more."""
+        """Give an instance its sign of life again: it was not dead, only cut off, and is not declared dead any more."""
         self.data.alive.add(serial)
         self.data.instances[serial] = replace(self.data.instances[serial], dead_at=None)
 
@@ -104,4 +104,4 @@ class MemoryStore:
         return self
 
     async def close(self) -> None:
-        """The data stay, for whoever shares them."""
+        """Close nothing: the data stay, for whoever shares them."""

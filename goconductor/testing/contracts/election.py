@@ -166,7 +166,7 @@ class ElectionContract(ABC):
         assert (accepted, refused) == (0, 5)
 
     async def replace(self, store: Store, anna: Election, bert: Election) -> tuple[Term, Term]:
-        """Anna leads, is silent until her term's end, and Bert leads."""
+        """Let Anna lead and be silent until her term's end, so that Bert leads."""
         old = await self.win_shortly(anna, "anna")
         await self.until_over(store, old)
         return old, await self.win(bert, "bert")
@@ -204,7 +204,7 @@ class ElectionContract(ABC):
                 pass
 
     async def renewed_in_time(self, store: Store, anna: Election, bert: Election) -> bool:
-        """Anna leads for two terms, and Bert campaigns meanwhile; False if a whole term went by between two of her renewals."""
+        """Let Anna lead for two terms, while Bert campaigns; False if a whole term went by between two of her renewals."""
         began = await store.terms.database_time()
         first = term = await self.win_shortly(anna, "anna")
         while (now := await store.terms.database_time()) <= first.ends_at + self.term_seconds:

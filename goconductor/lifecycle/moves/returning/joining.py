@@ -106,7 +106,7 @@ def _last_done(fold: Fold, name: str, found: Name) -> None:
 
 
 def _without_surplus(fold: Fold, definition: Map, found: Name) -> None:
-    """An item has succeeded. Where there are enough by now, let the others be lost."""
+    """Let the other items be lost where, with one that has succeeded, there are enough."""
     map, last = found.map, body_of(fold.plan, found.map).last
     its = fold.step(map)
     length = its.length or 0

@@ -48,7 +48,7 @@ class MemoryRetention:
         return Forgotten(taken=len(gone), entries=entries, after=page[-1] if len(page) == limit else None)
 
     def _old(self, kind: Forgettable, before: float, ended: set[str]) -> dict[Cursor, Any]:
-        """What may go, by its place in the walk."""
+        """Return what may go, by its place in the walk."""
         over = {
             saga_id
             for saga_id, head in self._data.heads.items()

@@ -81,5 +81,5 @@ class MemoryLeases:
 
 
 def same(one: Lease, other: Lease) -> bool:
-    """Whether it is the same grant."""
+    """Return whether it is the same grant."""
     return (one.instance, one.token) == (other.instance, other.token)

@@ -70,7 +70,7 @@ class MemoryPermits:
         return (number for number, slot in self._slots.get((step, kind), {}).items() if slot.expires_at > now)
 
     def _kept(self, step: str, now: float) -> int:
-        """How much room is kept for work that was woken and is on its way."""
+        """Return how much room is kept for work that was woken and is on its way."""
         since = now - WOKEN_SECONDS
         return sum(each.step == step and each.woken_at is not None and each.woken_at > since for each in self._queue.values())
 

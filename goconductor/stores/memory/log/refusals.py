@@ -21,7 +21,7 @@ NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def problem_of_append(append: Append) -> str:
-    """What is wrong with an append, or nothing."""
+    """Return what is wrong with an append, or nothing."""
     problems = (
         _of_status(append.status, append.wake_at),
         _of_numbers(append.seq, append.tag, append.new_tag, bits=64),
@@ -34,7 +34,7 @@ def problem_of_append(append: Append) -> str:
 
 
 def problem_of_start(start: Start) -> str:
-    """What is wrong with a start, or nothing."""
+    """Return what is wrong with a start, or nothing."""
     problems = (
         _of_status(start.status, start.wake_at),
         _of_numbers(start.new_tag, bits=64),
@@ -47,7 +47,7 @@ def problem_of_start(start: Start) -> str:
 
 
 def problem_of_lease(step: str, round_: int) -> str:
-    """What is wrong with a lease's key, or nothing."""
+    """Return what is wrong with a lease's key, or nothing."""
     return _of_texts(step) or _of_numbers(round_, bits=32)
 
 

@@ -25,7 +25,7 @@ class MemoryStarts:
         return [self._start(start) for start in starts]
 
     async def start_in(self, transaction: Transaction, start: Start) -> Outcome:  # noqa: ARG002 - as the port has it
-        """A saga cannot begin in a transaction of a database where the log is in memory.
+        """Refuse: a saga cannot begin in a transaction of a database where the log is in memory.
 
         Raises:
             ConfigurationError: always.

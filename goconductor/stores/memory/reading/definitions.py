@@ -59,7 +59,7 @@ class MemoryDefinitions:
         return all(each.dead_at is not None or set(features) <= {*each.features} for each in self._data.instances.values())
 
     def _active_version(self, namespace: str, saga: str) -> str:
-        """The pinned one, else the newest that a living instance offers and all know, else the one that was active last."""
+        """Return the pinned one, else the newest that a living instance offers and all know, else the last active one."""
         name = namespace, saga
         found = [d for key, d in self._data.definitions.items() if key[:2] == name and self._offered(*key)]
         offered = [d for d in found if self._known(d.features)]

@@ -10,7 +10,7 @@ from goconductor.ports.store import Head, LogEntry, Wanted
 
 
 def fits(wanted: Wanted, head: Head, log: Iterable[LogEntry]) -> bool:
-    """Whether a saga is wanted."""
+    """Return whether a saga is wanted."""
     return (
         wanted.saga in (None, head.saga)
         and (not wanted.statuses or head.status in wanted.statuses)

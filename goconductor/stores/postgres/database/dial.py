@@ -36,7 +36,7 @@ class Address(dialling.Address):
         self.schema = schema
 
     def sql(self, statement: str) -> str:
-        """The statement with the name of our schema in place of ``goconductor``."""
+        """Return the statement with the name of our schema in place of ``goconductor``."""
         return statement.replace("goconductor.", f'"{self.schema}".')
 
     def other_meaning(self, meaning: Meaning | None, text: str) -> GoConductorError:

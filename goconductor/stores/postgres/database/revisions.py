@@ -87,7 +87,7 @@ async def _check_encoding(connection: Connection, address: Address) -> None:
 
 
 async def present_revision(connection: Connection, address: Address) -> str | None:
-    """What the schema is at; None where there is none."""
+    """Return what the schema is at; None where there is none."""
     try:
         found: str | None = await connection.fetchval(address.sql("SELECT version_num FROM goconductor.alembic_version"))
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):

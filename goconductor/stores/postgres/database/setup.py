@@ -20,7 +20,7 @@ join, and only a nested loop over the sorted input locks the rows in the order o
 
 
 def set_up(address: Address, limits: Limits, *, connect_timeout_seconds: float) -> Setup:
-    """How a session on the saga log is set up: pinned plans, and JSON as the bytes that were written.
+    """Return how a session on the saga log is set up: pinned plans, and JSON as the bytes that were written.
 
     Args:
         address: the database.

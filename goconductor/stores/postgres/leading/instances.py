@@ -71,7 +71,7 @@ _reports = msgspec.json.Decoder(dict[str, Report])
 
 
 def instance_of(row: Row) -> Instance:
-    """From :data:`INSTANCE`."""
+    """Read a row of :data:`INSTANCE`."""
     return Instance(
         serial=row["serial"],
         participant=row["participant"],

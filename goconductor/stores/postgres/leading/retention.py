@@ -161,7 +161,7 @@ class RetentionWalk:
 
 
 def _arguments(kind: Forgettable, before: float, ended: Sequence[str], after: Cursor | None, limit: int) -> list[object]:
-    """Those behind the epoch and the time."""
+    """Return the arguments behind the epoch and the time."""
     match kind:
         case Forgettable.LEASES:
             saga_id, step, direction, round_ = after or (str(UUID(int=0)), "", "", "0")

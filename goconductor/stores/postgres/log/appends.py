@@ -102,7 +102,7 @@ class PostgresLog:
         return [won.get(a.saga_id) or (KNOWN if a.saga_id in known else NOT_DUE if a.saga_id in waiting else LOST) for a in batch]
 
     def _statement(self, batch: Sequence[Append], epoch: int) -> tuple[str, list[Any]]:
-        """The statement for a batch, and its arguments. A lease that is released and taken at once is handed on: only updated."""
+        """Return the statement for a batch, and its arguments. A lease that is released and taken at once is only updated."""
         bodies = Bodies()
         handed_on: list[int] = []
         rows: list[tuple[Any, ...]] = []
@@ -148,14 +148,14 @@ class PostgresLog:
         return self._append, [document(rows), bodies.all, handed_on]
 
     async def _known(self, connection: Connection, losers: list[Append]) -> set[object]:
-        """Those that name a signal which their saga has had before."""
+        """Return those that name a signal which their saga has had before."""
         if not losers:
             return set()
         ids = [(a.saga_id, signal.id) for a in losers for signal in a.signals]
         return {row[0] for row in await connection.fetch(self._known_signals, [one for one, _ in ids], [id for _, id in ids])}
 
     async def _waiting(self, connection: Connection, losers: list[Append]) -> set[object]:
-        """Those whose head still is what they named, so that only the time can have kept them out: a tag never comes again."""
+        """Return those whose head is what they named. Only the time can have kept them out, as a tag never comes again."""
         if not losers:
             return set()
         heads = [[a.saga_id for a in losers], [a.seq for a in losers], [a.tag for a in losers]]

@@ -25,12 +25,12 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def columns(rows: Iterable[tuple[Any, ...]], count: int) -> Columns:
-    """Rows turned into that many arrays."""
+    """Turn rows into that many arrays."""
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(count)]
 
 
 def document(rows: object) -> bytes:
-    """A batch, or labels, as JSON.
+    """Return a batch, or labels, as JSON.
 
     Raises:
         asyncpg.DataError: it holds half a character, which the database would refuse as well.
@@ -54,7 +54,7 @@ class Bodies:
         return b"".join(self._all)
 
     def rows(self, entries: Iterable[LogEntry]) -> list[tuple[Any, ...]]:
-        """The rows of one saga's events, whose bodies are kept.
+        """Return the rows of one saga's events, whose bodies are kept.
 
         Raises:
             asyncpg.DataError: a body has an escape that PostgreSQL would keep and then could not search.
@@ -80,19 +80,19 @@ def _check_escapes(data: bytes) -> None:
 
 
 def lease_row(lease: Lease) -> tuple[Any, ...]:
-    """A lease without its saga."""
+    """Return a lease without its saga."""
     key = lease.key
     return (key.step, key.direction, key.round, lease.instance, lease.token)
 
 
 def take_rows(takes: Sequence[Take]) -> list[tuple[Any, ...]]:
-    """The rows of leases to be taken by one saga, in the order of their keys."""
+    """Return the rows of leases to be taken by one saga, in the order of their keys."""
     ordered = takes if len(takes) < 2 else sorted(takes, key=lambda take: take.lease.key)
     return [(*lease_row(take.lease), take.lease_seconds) for take in ordered]
 
 
 def lease_columns(leases: Iterable[Lease]) -> Columns:
-    """The arrays step, direction, round, instance and token."""
+    """Return the arrays step, direction, round, instance and token."""
     return columns(((x.key.step, x.key.direction.value, x.key.round, x.instance, x.token) for x in leases), 5)
 
 
@@ -112,7 +112,7 @@ def verdicts(rows: Iterable[Row]) -> dict[UUID, Outcome]:
 
 
 def in_order(batch: Iterable[B]) -> list[B]:
-    """A batch by its sagas' ids, as PostgreSQL orders them, so that all batches lock rows in one order.
+    """Return a batch by its sagas' ids, as PostgreSQL orders them, so that all batches lock rows in one order.
 
     Raises:
         ValueError: it holds a saga twice: fold its facts into one entry, or send the second in the next batch.
@@ -124,7 +124,7 @@ def in_order(batch: Iterable[B]) -> list[B]:
 
 
 async def fetch(connection: Connection, statement: str, arguments: Sequence[object]) -> list[Row]:
-    """The statement's rows. As the victim of a deadlock it changed nothing, and is run again.
+    """Return the statement's rows. As the victim of a deadlock it changed nothing, and is run again.
 
     Deadlocks are not expected; a lease that expires while a statement runs can make one.
     """

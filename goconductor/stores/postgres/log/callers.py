@@ -161,7 +161,7 @@ class Callers:
         self._place: tuple[Any, ...] = ()
 
     async def enter(self, transaction: object) -> Caller:
-        """What a start needs of this transaction.
+        """Return what a start needs of this transaction.
 
         Raises:
             TypeError: it is nothing that we know.
@@ -190,7 +190,7 @@ class Callers:
         return self._address.meaning_of(fault.sqlstate, fault.text)
 
     async def _find_place(self) -> tuple[Any, ...]:
-        """Where the saga log is now; the server may have been started again since the last look."""
+        """Return where the saga log is now; the server may have been started again since the last look."""
         async with self._sessions.use() as connection:
             self._place = tuple(await connection.fetchrow(_PLACE) or ())
         return self._place
@@ -219,13 +219,13 @@ async def _caller_of(transaction: object) -> Caller:
 
 
 def _is(thing: object, module: str, name: str) -> bool:
-    """Whether it is an instance of a class, without importing what its owner has not."""
+    """Return whether it is an instance of a class, without importing what its owner has not."""
     kind = getattr(sys.modules.get(module), name, None)
     return kind is not None and isinstance(thing, kind)
 
 
 async def _below(connection: AsyncConnection) -> Caller:
-    """What SQLAlchemy stands on, inside its transaction."""
+    """Return what SQLAlchemy stands on, inside its transaction."""
     from sqlalchemy import text  # noqa: PLC0415
 
     raw = (await connection.get_raw_connection()).driver_connection
@@ -241,7 +241,7 @@ async def _below(connection: AsyncConnection) -> Caller:
 
 
 def _below_blocking(connection: BlockingConnection) -> Caller:
-    """The same of SQLAlchemy where it blocks."""
+    """Return the same of SQLAlchemy where it blocks."""
     from sqlalchemy import text  # noqa: PLC0415
 
     raw: Any = connection.connection.driver_connection
@@ -254,7 +254,7 @@ def _below_blocking(connection: BlockingConnection) -> Caller:
 
 
 def _below_django(wrapper: Any) -> Caller:
-    """What Django's connection stands on, inside its ``atomic``."""
+    """Return what Django's connection stands on, inside its ``atomic``."""
     raw = wrapper.connection
     if raw is not None and not _is(raw, "psycopg", "Connection"):
         kind = type(raw)

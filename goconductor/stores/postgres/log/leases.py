@@ -182,7 +182,7 @@ class PostgresLeases:
 
 
 def _order(key: LeaseKey) -> tuple[int, str, str, int]:
-    """A lease's key as PostgreSQL orders it; a UUID would be compared and hashed in Python."""
+    """Return a lease's key as PostgreSQL orders it; a UUID would be compared and hashed in Python."""
     return key.saga_id.int, key.step, key.direction, key.round
 
 

@@ -39,13 +39,13 @@ _WISHES = """
 
 
 def _free(kind: str, size: str, *, which: str = "slot") -> str:
-    """The free slots of one kind."""
+    """Return the free slots of one kind."""
     return f"""SELECT {which} FROM goconductor.permits AS p
         WHERE p.code = s.code AND p.kind = '{kind}' AND p.slot < {size} AND p.expires_at <= clock_timestamp()"""
 
 
 def _locked(kind: str, size: str) -> str:
-    """As many free slots as are wanted, locked, and numbered for each step."""
+    """Return as many free slots as are wanted, locked, and numbered for each step."""
     return f"""SELECT s.code, f.slot, row_number() OVER (PARTITION BY s.code ORDER BY f.slot) AS place
     FROM steps AS s CROSS JOIN LATERAL (
         {_free(kind, size, which="p.slot")} ORDER BY p.slot LIMIT s.wanted FOR UPDATE SKIP LOCKED

@@ -50,7 +50,7 @@ def _text(part: bytes) -> str:
 
 
 def head_of(row: Row) -> Head:
-    """From :data:`HEAD_COLUMNS`."""
+    """Read a row of :data:`HEAD_COLUMNS`."""
     return Head(
         saga_id=row["saga_id"],
         saga=row["saga"],
@@ -67,7 +67,7 @@ def head_of(row: Row) -> Head:
 
 
 def entry_of(row: Row) -> LogEntry:
-    """From :data:`EVENT_COLUMNS`."""
+    """Read a row of :data:`EVENT_COLUMNS`."""
     return LogEntry(
         event_id=row["event_id"],
         event=row["event"],
@@ -84,10 +84,10 @@ def entry_of(row: Row) -> LogEntry:
 
 
 def key_of(row: Row) -> LeaseKey:
-    """The lease's key that a row begins with."""
+    """Return the lease's key that a row begins with."""
     return LeaseKey(row[0], row[1], _DIRECTIONS[row[2]], row[3])
 
 
 def lease_of(row: Row) -> Lease:
-    """From :data:`LEASE_COLUMNS`."""
+    """Read a row of :data:`LEASE_COLUMNS`."""
     return Lease(key=key_of(row), instance=row["instance"], token=row["token"], expires_at=row["expires_at"])

@@ -47,13 +47,13 @@ WRITTEN = "sagas", "saga_log", "leases", "start_keys", "signals"
 
 
 def about_entry(state: str) -> bool:
-    """Whether an SQLSTATE is about what is written: of all that is neither the server nor our statement, known or not."""
+    """Return whether an SQLSTATE is about what is written: of all that is neither the server nor our statement, known or not."""
     meaning = meaning_of(state)
     return meaning is Meaning.VALUES or (meaning is None and not state.startswith(STATEMENTS))
 
 
 def pieces(batch: Sequence[B]) -> Iterator[Sequence[B]]:
-    """A batch in parts that a statement can carry, in its order."""
+    """Split a batch into parts that a statement can carry, in its order."""
     weights: list[int] = []
     for item in batch:
         weight = 0
@@ -146,10 +146,10 @@ LOCK_TABLES = f"LOCK TABLE {', '.join(f'goconductor.{table}' for table in WRITTE
 
 
 def rejected(_: object, error: asyncpg.PostgresError) -> Outcome:
-    """The outcome of what the database refuses."""
+    """Return the outcome of what the database refuses."""
     return Outcome(verdict=Verdict.REJECTED, problem=str(error))
 
 
 def held_up(_: object) -> Outcome:
-    """The outcome of what somebody's open transaction keeps back."""
+    """Return the outcome of what somebody's open transaction keeps back."""
     return Outcome(verdict=Verdict.HELD_UP)

@@ -110,7 +110,7 @@ class PostgresStarts:
         return [won[start.saga_id] for start in batch]
 
     def _statement(self, starts: Sequence[Start]) -> tuple[str, list[Any]]:
-        """The statement for a batch, and its arguments."""
+        """Return the statement for a batch, and its arguments."""
         batch = in_order(starts)
         keyed = sorted((start for start in batch if start.key is not None), key=_key)
         bodies = Bodies()

@@ -8,6 +8,6 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 
 def statement(text: str, **types: str) -> str:
-    """The statement with ``$n::type`` for each ``:name``, numbered in the order of the types."""
+    """Return the statement with ``$n::type`` for each ``:name``, numbered in the order of the types."""
     numbers = {name: f"${number}::{kind}" for number, (name, kind) in enumerate(types.items(), 1)}
     return _PARAMETER.sub(lambda found: numbers[found[1]], text)

@@ -67,7 +67,7 @@ class TailReader:
         self._tails = address.sql(TAILS)
 
     async def read(self, connection: Connection, known: Sequence[Known]) -> list[Tail]:
-        """The tails, in the order of what is known."""
+        """Return the tails, in the order of what is known."""
         if not known:
             return []
         numbers = [one.saga_id.int for one in known]  # a UUID's hash is worked out in Python

@@ -82,7 +82,7 @@ class _Rows(NamedTuple):
 
 
 def _elements(row: str, types: dict[str, str]) -> str:
-    """The columns of a JSON array, each by its place in it, with its name and type."""
+    """Return the columns of a JSON array, each by its place in it, with its name and type."""
     return ", ".join(
         f"{row} -> {n} AS {name}" if kind == "jsonb" else f"({row} ->> {n})::{kind} AS {name}"
         for n, (name, kind) in enumerate(types.items())
@@ -90,7 +90,7 @@ def _elements(row: str, types: dict[str, str]) -> str:
 
 
 def _batched(row: dict[str, str], *lists: str) -> _Rows:
-    """Rows from a document; the last columns of a saga's are its lists."""
+    """Write rows of a document; the last columns of a saga's are its lists."""
     columns = _elements("a.saga", row | dict.fromkeys(lists, "jsonb"))
     inside = "FROM won AS w CROSS JOIN LATERAL jsonb_array_elements"
     return _Rows(
@@ -109,7 +109,7 @@ def _batched(row: dict[str, str], *lists: str) -> _Rows:
 
 
 def _plain(row: dict[str, str], *, releases: int = 0, takes: int) -> _Rows:
-    """Rows of one saga with one event, and at most one lease of a kind, from as many parameters as they have columns."""
+    """Write rows of one saga with one event, and at most one lease of a kind, from as many parameters as they have columns."""
     parts = {"saga": row, "event": _EVENT, "release": _LEASE if releases else {}, "take": _TAKE if takes else {}}
     columns = {part: ", ".join(f":{part}_{name} AS {name}" for name in types) for part, types in parts.items()}
     parameters = {f"{part}_{name}": kind for part, types in parts.items() for name, kind in types.items()}
@@ -125,7 +125,7 @@ def _plain(row: dict[str, str], *, releases: int = 0, takes: int) -> _Rows:
 
 
 def _written(rows: _Rows) -> str:
-    """What follows from a win: the events are logged, leases are freed and taken; and who won, with the tokens taken."""
+    """Write what follows from a win: the events are logged, leases freed and taken; and who won, with the tokens taken."""
     parts = f"""logged AS (
     INSERT INTO goconductor.saga_log
         (saga_id, seq, tag, event_id, event, step, round, attempt, token, participant, data, at)

@@ -14,7 +14,7 @@ LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::
 
 
 def letter_of(row: Row) -> DeadLetter:
-    """From a row of dead letters."""
+    """Read a row of dead letters."""
     return DeadLetter(
         topic=row["topic"],
         payload=row["payload"],
@@ -63,5 +63,5 @@ class DeadLetterTable:
 
 
 def _text(text: str) -> str:
-    """What PostgreSQL's text can hold: a dead letter is kept whatever is in it."""
+    """Return what PostgreSQL's text can hold: a dead letter is kept whatever is in it."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

@@ -30,7 +30,7 @@ DEFINITION = """d.namespace, d.saga, d.version, d.document, d.features, d.versio
 
 
 def definition_of(row: Row) -> StoredDefinition:
-    """From :data:`DEFINITION`."""
+    """Read a row of :data:`DEFINITION`."""
     return StoredDefinition(
         namespace=row["namespace"],
         saga=row["saga"],

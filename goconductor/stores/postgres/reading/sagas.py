@@ -173,6 +173,6 @@ class SagaTable:
 
 
 def _page(found: Sequence[Head], limit: int, edge: UUID | None) -> Page:
-    """The cursor is the last that is shown, if more was found; else how far the search came."""
+    """Return a page. Its cursor is the last that is shown, if more was found; else how far the search came."""
     shown = list(found[:limit])
     return Page(heads=shown, cursor=shown[-1].saga_id if len(found) > limit else edge)

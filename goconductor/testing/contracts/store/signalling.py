@@ -12,7 +12,7 @@ from goconductor.testing.contracts.store.material import FAR, Saga, StoreFixture
 
 
 def telling(saga: Saga, *ids: str, **facts: object) -> Append:
-    """An append with signals of these ids."""
+    """Return an append with signals of these ids."""
     return saga.append(signals=[SignalId(each, each.encode()) for each in ids], **facts)
 
 
