@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import NoReturn
@@ -32,12 +32,16 @@ from goconductor.errors import (
     PluginNotFoundError,
     StoreUnavailableError,
     check_seconds,
+    check_type,
 )
 from goconductor.leaves import chosen_election, make_store
 from goconductor.nodes import check_name, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
+from goconductor.outbox.door import readers
+from goconductor.outbox.outbox import Outbox
+from goconductor.outbox.reading import reading
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
@@ -65,7 +69,18 @@ class Participant(BuilderRegistry):
     Args:
         name: the participant's name; definitions refer to ``name.step``.
         concurrency: greatest number of its steps that run at once in one process.
+        outboxes: tables of the service's own database, through which its transactions start sagas: this process reads them.
+
+    Raises:
+        ArgumentError: an argument is of a wrong type.
+        ValueError: the name is not valid, or the concurrency is below 1.
     """
+
+    def __init__(self, name: str, *, concurrency: int = 1000, outboxes: Sequence[Outbox] = ()) -> None:
+        super().__init__(name, concurrency=concurrency)
+        for outbox in outboxes:
+            check_type("outboxes", outbox, Outbox, "outboxes, as Outbox(url)")
+        self.outboxes = tuple(outboxes)
 
     async def run(self, settings: Settings | None = None) -> None:
         """Run until SIGTERM or SIGINT; then drain.
@@ -228,8 +243,10 @@ async def _opened(
                     beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
                 async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
                     is_open = True
+                    outboxes = registry.outboxes if isinstance(registry, Participant) else ()
                     try:
-                        yield node
+                        async with reading(readers(outboxes, node)):
+                            yield node
                     finally:
                         is_open = False
             finally:

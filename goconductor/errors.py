@@ -33,6 +33,8 @@
     ├── ElectionError
     ├── JournalError
     │   └── JournalUnavailableError  it cannot be reached or used now; the step waits
+    ├── OutboxError                a start cannot be written into an outbox
+    │   └── OutboxUnavailableError   its database cannot be reached now
     └── StepError                  raised by the authors of steps
         ├── TemporaryError         try again, perhaps after ``delay_seconds``
         └── PermanentError         trying again would not help
@@ -324,6 +326,14 @@ class JournalError(GoConductorError):
 
 class JournalUnavailableError(JournalError):
     """The effect journal cannot be used now; its steps wait, and are tried again until it can."""
+
+
+class OutboxError(GoConductorError):
+    """The start cannot be written into the outbox; check that its table exists (`outbox.create_table()`)."""
+
+
+class OutboxUnavailableError(OutboxError):
+    """The outbox's database cannot be reached now; it is tried again."""
 
 
 class StepError(GoConductorError):

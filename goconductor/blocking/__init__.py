@@ -13,12 +13,13 @@ from these classes by a test, so there is one interface, and type checkers and e
 """
 
 from goconductor.blocking.conductor import BlockingConductor
+from goconductor.blocking.outbox import BlockingOutbox
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.settings.settings import Settings
 from goconductor.public import publish
 
-__all__ = ["BlockingConductor", "BlockingSaga", "BlockingSchedules", "connect"]
+__all__ = ["BlockingConductor", "BlockingOutbox", "BlockingSaga", "BlockingSchedules", "connect"]
 
 
 def connect(settings: Settings | None = None, *, open_timeout_seconds: float = 10.0) -> BlockingConductor:

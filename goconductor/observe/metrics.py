@@ -103,6 +103,24 @@ NODE_METRICS = (
         },
         "outcome",
     ),
+    NodeMetric(
+        "goconductor_outbox_starts",
+        "Rows of outboxes that this process has read: started, refused.",
+        {"outbox_started": "started", "outbox_refused": "refused"},
+        "outcome",
+    ),
+    NodeMetric(
+        "goconductor_outbox_lag_seconds",
+        "For how long the oldest row of this process's outboxes that is due has waited.",
+        {"outbox_lag_seconds": ""},
+        kind="gauge",
+    ),
+    NodeMetric(
+        "goconductor_outbox_rows_kept",
+        "Rows of these outboxes that could not be started yet, or are refused.",
+        {"outbox_rows_kept": ""},
+        kind="gauge",
+    ),
     NodeMetric("goconductor_step_errors", "Exceptions of user code and of journals.", {"step_errors": ""}),
     NodeMetric(
         "goconductor_steps_overtaken", "Actions that were not begun, as their saga had turned back.", {"actions_overtaken": ""}

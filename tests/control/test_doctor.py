@@ -40,7 +40,7 @@ CHECKS = [
     "connection",
     "election",
 ]
-CHECKS += ["leader", "instances", "journals", "limits", "choices", "leases", "locks", "failovers", "overdue sagas"]
+CHECKS += ["leader", "instances", "journals", "outboxes", "limits", "choices", "leases", "locks", "failovers", "overdue sagas"]
 CHECKS += ["stuck sagas", "dead letters", "schedules", "invariants", "steps"]
 
 

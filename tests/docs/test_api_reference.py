@@ -17,6 +17,7 @@ PAGES = {
     "goconductor.buses.shared": "buses-shared",
     "goconductor.grpc": "grpc",
     "goconductor.journals": "journals",
+    "goconductor.outbox": "outbox",
     "goconductor.ports": "ports",
     "goconductor.testing": "testing",
     "goconductor.worker": "worker",

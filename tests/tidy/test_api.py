@@ -32,6 +32,7 @@ FACE = [
     "goconductor.buses.shared",
     "goconductor.grpc",
     "goconductor.journals",
+    "goconductor.outbox",
     "goconductor.ports",
     "goconductor.testing",
     "goconductor.worker",

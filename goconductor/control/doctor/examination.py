@@ -41,6 +41,7 @@ OF_STORE = (
     "leader",
     "instances",
     "journals",
+    "outboxes",
     "limits",
     "choices",
     "leases",
@@ -191,6 +192,9 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
     async def journals() -> list[Check]:
         return [sagas.of_journals(living, now)]
 
+    async def outboxes() -> list[Check]:
+        return [sagas.of_outboxes(living, now)]
+
     async def one(check: Awaitable[Check]) -> list[Check]:
         return [await check]
 
@@ -198,6 +202,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("leader",), lambda: one(sagas.of_leader(store, now))),
         (("instances",), instances),
         (("journals",), journals),
+        (("outboxes",), outboxes),
         (("limits",), lambda: one(of_limits(store, living))),
         (("choices",), lambda: one(of_choices(store, named))),
         (("leases",), lambda: one(sagas.of_leases(store, now))),

@@ -10,7 +10,7 @@ from goconductor.control.wording import spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import UnreadableLogError
-from goconductor.engine.running.journals import troubles
+from goconductor.engine.running.journals import BELIEVED_SECONDS, troubles
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
 from goconductor.lifecycle.facts.state import SagaState
@@ -18,6 +18,7 @@ from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.pending_work import pending_work
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Head, Instance, Known, Store, Sweep, Tail, Wanted
+from goconductor.ports.store.leading.choices import OUTBOX
 from goconductor.saga.plan import Plan
 
 SAGAS_MAX = 200
@@ -117,6 +118,24 @@ def of_journals(living: list[Instance], now: float) -> Check:
         who = f"{count} living instance{'s' if count > 1 else ''} of {participant!a}"
         findings.append(error(f"{who} cannot use the journal of {together(sorted(found)[:SHOWN_MAX])}: {what}", remedy))
     return Check.of("journals", findings, saw="no process reports one that cannot be used")
+
+
+def of_outboxes(living: list[Instance], now: float) -> Check:
+    """Check what living instances report of the outboxes that they read."""
+    problems: dict[tuple[str, str], str] = {}
+    count = 0
+    for instance in living:
+        for kind, report in instance.reports.items():
+            if kind.startswith(f"{OUTBOX}:") and now - report.at < BELIEVED_SECONDS:
+                count += 1
+                if report.problem:
+                    problems[instance.participant, report.names[0]] = report.problem
+    remedy = "see outbox.kept(), mend what the reasons name, and call outbox.retry()"
+    findings = []
+    for (participant, where), problem in sorted(problems.items()):
+        what, cure = split_remedy(problem, remedy)
+        findings.append(error(f"the outbox {where} of {participant!a}: {what}", cure))
+    return Check.of("outboxes", findings, saw=f"{_count(count)} are read, and none has a row that cannot be started")
 
 
 async def of_leases(store: Store, now: float) -> Check:

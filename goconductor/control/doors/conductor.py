@@ -349,6 +349,19 @@ class Conductor:
         return known[1]
 
 
+async def plan_of(conductor: Conductor, saga: Saga[Any, Any]) -> Plan:
+    """Register a saga written in Python, as a start of it does, for a door; it is no part of the public face.
+
+    Args:
+        conductor: by whose engine.
+        saga: which.
+
+    Raises:
+        as :meth:`Conductor.start`.
+    """
+    return await conductor._plan(saga)  # noqa: SLF001
+
+
 def engine(conductor: Conductor) -> Node:
     """Get the engine behind a conductor, for doors and benchmarks; it is no part of the public face."""
     return conductor._node  # noqa: SLF001

@@ -51,7 +51,8 @@ class Callers:
         if tuple(place) != self._place and tuple(place) != await self._find_place():
             raise ConfigurationError(
                 f"this transaction is in database {place[0]!r}, the saga log is in {self._address.where}, which is another "
-                "database or server: commit first, and start the saga with a key afterwards"
+                "database or server: start the saga "
+                "through an outbox (goconductor.outbox), or commit first, and start it with a key afterwards"
             )
         return caller
 
