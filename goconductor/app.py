@@ -57,6 +57,7 @@ from goconductor.system.checking import SYSTEM
 logger = logger_of("goconductor")
 
 STEPS_SHOWN = 20
+"""Number of steps that a log line names."""
 
 
 STEPS_LEFT = 1

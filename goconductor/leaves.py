@@ -34,6 +34,7 @@ logger = logger_of("goconductor")
 _TABLES = {"postgres": "bus"}
 """Ending of the schema of a bus's tables, where it is not the bus's kind."""
 _IDENTIFIER_MAX = 63
+"""Greatest length of a name in PostgreSQL, in bytes."""
 
 
 def make_store(settings: Settings, name: str) -> Store:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from goconductor.aio.backoff import Backoff
 
 FIRST_SECONDS = 5.0
+"""Seconds between the first two reminders."""
 SECONDS_MAX = 60.0
 """Default of the first and the longest interval between two log lines, in seconds."""
 

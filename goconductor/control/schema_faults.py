@@ -24,7 +24,9 @@ from goconductor.saga.data.defaults import completed
 from goconductor.saga.expressions.conditions import matches
 
 FAULTS_MAX = 20
+"""Number of places that are named, the first ones."""
 _SHOWN_CHARACTERS = 200
+"""Number of characters of a value that are shown."""
 _KINDS = {"object": "an object", "array": "a list", "integer": "a whole number", "null": "null"}
 
 

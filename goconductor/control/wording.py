@@ -234,6 +234,7 @@ def together(names: Sequence[str]) -> str:
 
 
 NAMES_MAX = 8
+"""Number of names that a sentence lists."""
 
 
 def in_use(limits: Collection[Limit], use: PermitUse) -> str:

@@ -14,6 +14,7 @@ import yaml
 _PLAIN = re.compile(r"[A-Za-z$][\w.$/-]*(?: [\w.$/-]+)*", re.ASCII)
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _WIDTH = 100
+"""Characters in a line before it is folded."""
 
 
 class _Dumper(yaml.SafeDumper):

@@ -21,6 +21,7 @@ logger = logger_of("goconductor.engine")
 DELIVERIES_MAX = 50
 """Deliveries in search of an instance that can take a message, after which it is dropped; the sweep asks again."""
 AGAIN_SECONDS = 1.0
+"""Seconds before a message comes again that could not be handed over."""
 BELIEVED_SECONDS = LOOK_SECONDS + 0.25
 """Seconds after which nobody hands anything to a node that offers nothing more: what was read before is forgotten, and sent."""
 QUIET_SECONDS = 1.25

@@ -61,14 +61,19 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.engine")
 
 NOT_HERE_SECONDS = 1.0
+"""Seconds before a message comes again, where the store is unavailable."""
 WAIT_SECONDS = 1.0
 """Seconds that a message waits here for room, before others may have it."""
 FULL_SECONDS = 0.05
+"""Seconds before a message comes again that found no room; they double with each delivery."""
 FULL_SECONDS_MAX = 1.0
+"""Greatest number of these seconds."""
 AWAY_SECONDS = 5.0
 """Seconds between two log lines about an unavailable store."""
 HELD_SECONDS = 0.5
+"""Seconds before a message comes again whose step's lease somebody holds."""
 HELD_DELIVERIES_MAX = 3
+"""Number of deliveries of such a message. The sweep sees to the step afterwards."""
 READ_MAX, READ_BYTES_MAX = 100, 16 * 1024 * 1024
 """Views kept of large sagas, whose messages only point at the log: without them each message would fold all of it."""
 

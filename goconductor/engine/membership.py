@@ -17,6 +17,7 @@ FIRST_SECONDS = 3.0
 LAST_SECONDS = 60.0
 """Greatest seconds between two log lines about the wait."""
 AGAIN_SECONDS = 0.5
+"""Seconds between two attempts to join."""
 
 
 class Membership:

@@ -26,6 +26,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 CONNECTIONS_MAX = 10
 """Connections of a pool that is made for a DSN."""
 _CLOSE_SECONDS = 10.0
+"""Seconds that a pool of our own has to close."""
 
 
 class AsyncpgJournal(TableJournal[Connection]):

@@ -25,6 +25,7 @@ Connection: TypeAlias = psycopg.AsyncConnection[Any]
 """The transaction that a step gets: a pooled connection inside an open transaction."""
 
 CONNECTIONS_MAX = 10
+"""Number of connections of a pool of our own, where the user says nothing."""
 
 
 class Pool(Protocol):

@@ -34,7 +34,9 @@ TABLE = "goconductor_effects"
 _TABLE_LOCK = 1735353194
 """Two-integer advisory lock under which tables are created: CREATE TABLE IF NOT EXISTS alone fails when many do it at once."""
 _FORGET_ROWS = 10_000
+"""Number of old keys that one statement deletes."""
 _UPKEEP_SECONDS = 300.0
+"""Seconds that a transaction of the journal's upkeep may take."""
 _MILLISECONDS_MAX = 2**31 - 1
 
 _QUOTED = re.compile(r"""['"].*['"]""")
@@ -59,6 +61,7 @@ _WARNING = "01000"
 look."""
 _IN_DOUBT = "{}: it may have happened or not; the same call again finds out"
 _LEAVE_SECONDS = 5.0
+"""Seconds that a commit has to end after its step was cancelled."""
 _COMMIT_UNKNOWN = ("08", "57", "40003", "25P03", "25P04")
 """SQLSTATEs of a lost connection, a stopped server, a session ended by a timeout: the commit may have come first."""
 

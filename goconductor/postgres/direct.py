@@ -13,6 +13,7 @@ from goconductor.errors import PoolerError
 from goconductor.postgres.dialling import Connection
 
 PROBES = 3
+"""Number of times that a connection is tried, to see whether a pooler is in between."""
 PROBE_SECONDS = 10.0
 """Seconds of a probe: a pool of one backend keeps the second client waiting for ever."""
 

@@ -19,6 +19,7 @@ from goconductor.errors import ConfigurationError
 
 SHAPE = "postgresql://user:password@host:port/database"
 PORT = 5432
+"""PostgreSQL's own port, where a URL names none."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 WRITABLE = ("any", "primary", "read-write")

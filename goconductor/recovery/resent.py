@@ -18,6 +18,7 @@ Owner: TypeAlias = tuple[str, str]
 SAGAS_MAX = 500
 """Greatest number of sagas counted for a step."""
 STEPS_MAX = 500
+"""Greatest number of steps that are counted."""
 KEPT_SECONDS = 300.0
 """Seconds after the sweep's last look during which a step still counts as waiting."""
 

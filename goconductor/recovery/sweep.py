@@ -55,6 +55,7 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.recovery")
 
 QUARANTINE_SECONDS = 60.0
+"""Seconds for which a saga is left alone that cannot be read."""
 PAUSED_LOOK_SECONDS_MAX = 60.0
 """Greatest seconds between two looks at the saga that another one was paused with. It resumes that one itself, unless it dies."""
 LOOK_BYTES_MAX = 8 * 1024 * 1024

@@ -49,7 +49,9 @@ def is_name(text: str) -> bool:
 
 
 SAGA_CHARACTERS_MAX = 255
+"""Greatest length of a saga's name, in characters."""
 STEP_CHARACTERS_MAX = 100
+"""Greatest length of a step's id, in characters."""
 
 
 def is_saga_name(text: str) -> bool:

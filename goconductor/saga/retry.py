@@ -28,6 +28,7 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*")
 ERROR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 """The name of an error's type, without its module: as a failure shows it."""
 ERROR_NAMES_MAX = 50
+"""Greatest number of names in ``on`` or ``not_on``."""
 
 
 def seconds(duration: float | str) -> float:

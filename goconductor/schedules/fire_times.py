@@ -31,7 +31,9 @@ from cronsim import CronSim, CronSimError
 from goconductor.errors import GoConductorError
 
 CRON_CHARACTERS_MAX = 255
+"""Greatest length of a cron expression, in characters."""
 ZONE_CHARACTERS_MAX = 64
+"""Greatest length of a time zone's name, in characters."""
 EVERY_SECONDS_MAX = 366 * 86_400
 """The longest interval, in seconds: a year."""
 OF_THE_MACHINE = re.compile(r"localtime|posixrules|factory|(posix|right)/.*", re.IGNORECASE)

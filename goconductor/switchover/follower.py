@@ -19,7 +19,9 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.switchover")
 
 LOOK_SECONDS = 1.0
+"""Seconds between two looks at the choice in the store."""
 SELDOM_SECONDS = 5.0
+"""The same where nothing can be followed."""
 
 
 class Follower:

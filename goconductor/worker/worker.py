@@ -33,6 +33,7 @@ logger = logger_of("goconductor.worker")
 
 METHOD = "/goconductor.v1.Workers/Work"
 ALIVE_SECONDS = 5.0
+"""Seconds that the server has to answer a sign of life."""
 SILENCE_SECONDS = 20.0
 """Seconds without a word of the server after which it is given up for another connection."""
 _PAUSES = (0.1, 5.0)

@@ -23,6 +23,7 @@ from botocore import exceptions as boto
 from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
+from goconductor.aio.backoff import doubled
 from goconductor.aio.cancellation import is_ours
 from goconductor.aio.tasks import Tasks
 from goconductor.buses.shared.amazon_credentials import Boto3Session, SessionCredentials, assume
@@ -70,9 +71,13 @@ BUSY = {
 """Error codes of a service that is there and asks for patience."""
 
 CONNECTIONS_MAX = 100
+"""Number of connections of a client's pool."""
 BACKOFF_SECONDS_MIN = 0.1
+"""Bound of the wait after the first failed try, in seconds."""
 BACKOFF_SECONDS_MAX = 10.0
+"""Greatest bound of the wait after failed tries, in seconds."""
 REFUSED_AGAIN_SECONDS = 60.0
+"""Seconds after a refusal during which another one makes no new client."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -307,7 +312,7 @@ def reason_of(error: BaseException) -> str:
 
 def backoff_seconds(tries: int) -> float:
     """Return the wait after some failed tries: between nothing and twice the bound of the last one."""
-    return random.uniform(0.0, min(BACKOFF_SECONDS_MIN * 2 ** min(tries, 10), BACKOFF_SECONDS_MAX)) + 0.01  # noqa: S311  (jitter)
+    return random.uniform(0.0, doubled(BACKOFF_SECONDS_MIN, tries, seconds_max=BACKOFF_SECONDS_MAX)) + 0.01  # noqa: S311  (jitter)
 
 
 @functools.cache

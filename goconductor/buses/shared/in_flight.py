@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from goconductor.aio.backoff import doubled
 from goconductor.ports.bus import Message, Receiver
 from goconductor.redaction import logger_of
 
@@ -19,7 +20,9 @@ T = TypeVar("T")
 logger = logger_of(__name__)
 
 RAISED_SECONDS_MIN = 0.01
+"""Seconds before a message comes again whose receiver raised; they double with each delivery."""
 RAISED_SECONDS_MAX = 30.0
+"""Greatest number of these seconds."""
 
 
 class HeldDelivery(Generic[T]):
@@ -156,4 +159,4 @@ class InFlight(Generic[T]):
         except Exception:
             logger.exception("a receiver raised; its message %r comes again", delivery.message.key)
             delivery.has_raised = True
-            delivery.give_back(min(RAISED_SECONDS_MIN * 2 ** min(delivery.deliveries, 12), RAISED_SECONDS_MAX))
+            delivery.give_back(doubled(RAISED_SECONDS_MIN, delivery.deliveries, seconds_max=RAISED_SECONDS_MAX))

@@ -17,7 +17,9 @@ C = TypeVar("C")
 logger = logger_of(__name__)
 
 FIRST_WAIT_SECONDS = 0.1
+"""Seconds before the first attempt to connect anew."""
 WAIT_SECONDS_MAX = 5.0
+"""Greatest number of seconds between two attempts to connect."""
 
 
 class Link(Generic[C]):

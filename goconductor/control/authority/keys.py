@@ -29,6 +29,7 @@ logger = logger_of("goconductor.control")
 
 KEY = re.compile(r"gck_([0-9a-f]{12})_[0-9a-f]{64}")
 DAYS_MAX = 36_500
+"""Greatest number of days after which an API key expires."""
 KEYS_MAX = 1000
 """Greatest number of keys in a list."""
 

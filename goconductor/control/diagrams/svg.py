@@ -22,8 +22,11 @@ STEPS_MAX = 300
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 190, 58, 28, 46, 20
 PASSAGE_WIDTH = 14
+"""Width of an edge that passes a layer, in pixels."""
 SWEEPS = 4
+"""Number of passes over the layers that reduce crossings."""
 _CHARACTERS = 26
+"""Number of characters of a label before it is cut."""
 _TIP = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     '<path d="M0 0L8 4L0 8z" fill="#64748b"/></marker></defs>'

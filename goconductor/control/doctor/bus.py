@@ -20,6 +20,7 @@ ROUND_TRIP_SECONDS = 15.0
 AGAIN_SECONDS = 2.0
 """Seconds between two sendings: a bus may lose a message, and one sent while the subscription begins may be missed."""
 CLOSE_SECONDS = 5.0
+"""Seconds that the bus has to close after the check."""
 STALE_SECONDS = 120.0
 """Seconds after which nobody waits for another doctor's message any more."""
 

@@ -12,6 +12,7 @@ from goconductor.control.wording import together
 from goconductor.ports.store import Store
 
 SHOWN_MAX = 5
+"""Number of names that a finding lists."""
 
 
 async def of_choices(store: Store, named: Mapping[str, Sequence[str]]) -> Check:

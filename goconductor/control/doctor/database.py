@@ -15,10 +15,15 @@ WEAK_COMMITS = frozenset({"off", "local"})
 HEADROOM = 0.85
 """Part of all connections above which a restart of all services at once may find none left."""
 SKEW_SECONDS = 2.0
+"""Seconds by which two clocks may differ before that is a finding."""
 PINNED_WARNING_SECONDS = 60.0
+"""Age in seconds from which an open transaction is a warning."""
 PINNED_ERROR_SECONDS = 3600.0
+"""Age in seconds from which it is an error."""
 DEAD_ROWS_MIN = 10_000
+"""Number of dead rows below which a table is no finding."""
 DEAD_SHARE = 0.5
+"""Part of the live rows that the dead ones may be."""
 HOT_TABLES = frozenset({"sagas", "saga_log", "leases", "start_keys", "participants"})
 
 

@@ -10,7 +10,9 @@ from goconductor.control.wording import together
 from goconductor.ports.store import Loss, Store, Timeline
 
 LISTED_MAX = 1_000
+"""Number of lost acknowledgements that are read."""
 SHOWN_MAX = 5
+"""Number of sagas that a finding lists."""
 SHOWN_SECONDS = 7 * 86_400.0
 """Seconds after a failover during which its possible losses are reported."""
 LAGGED_SECONDS = 1.0

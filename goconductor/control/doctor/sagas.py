@@ -24,12 +24,17 @@ from goconductor.saga.plan import Plan
 SAGAS_MAX = 200
 """Live sagas that are folded and checked against the invariants: the oldest."""
 LISTED_MAX = 100
+"""Number of rows that are read for a check."""
 SEARCH_SECONDS = 8.0
 """Seconds for the search of stuck sagas: there is no index of them, and there may be millions of others."""
 SHOWN_MAX = 5
+"""Number of names that a finding lists."""
 OVERDUE_WARNING_SECONDS = 10.0
+"""Seconds behind its time from which a due saga is a warning."""
 OVERDUE_ERROR_SECONDS = 120.0
+"""Seconds behind its time from which it is an error."""
 AGAIN_SECONDS = 0.6
+"""Seconds before the instances are read a second time."""
 SWEEP_ERROR_SECONDS = 60.0
 """Seconds without a report of the leader's sweep, which comes every few seconds, after which it is an error."""
 

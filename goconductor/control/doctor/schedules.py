@@ -14,6 +14,7 @@ from goconductor.schedules.schedule import read
 LATE_SECONDS = 60.0
 """Seconds from which a schedule that should have been fired is a finding."""
 LOOKED_AT_MAX = 200
+"""Number of schedules that are read."""
 
 
 async def of_schedules(store: Store, now: float) -> Check:

@@ -11,6 +11,7 @@ from goconductor.ports.store import Store
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 
 OFFERED_MAX = 30
+"""Number of sagas that are read for suggestions."""
 
 
 async def definition_names(actor: Actor, store: Store) -> list[str]:

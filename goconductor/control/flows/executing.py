@@ -31,6 +31,7 @@ from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, 
 from goconductor.lifecycle.facts.status import SagaStatus
 
 HISTORY_PAGE = 500
+"""Number of events that are read at a time."""
 _OPEN = {StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.WAITING, StepStatus.UNKNOWN, StepStatus.COMPENSATING}
 
 

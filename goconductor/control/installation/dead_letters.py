@@ -17,6 +17,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.control")
 
 TEXT_CHARACTERS_MAX = 2_000
+"""Number of characters of a payload that is shown as text."""
 LETTER_ID_MAX = 2**63 - 1
 
 

@@ -10,6 +10,7 @@ from goconductor.errors import GoConductorError
 
 READY = "ready"
 PATIENCE_SECONDS = 3.0
+"""Seconds that the database has to answer."""
 
 
 async def readiness(node: Node) -> Readiness:

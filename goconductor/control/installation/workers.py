@@ -23,11 +23,17 @@ from goconductor.saga.retry import Retry
 STEPS_MAX = 1_000
 """Steps that one worker may offer."""
 INPUTS_MAX = 200
+"""Greatest number of inputs of a step that a worker names."""
 NAME_CHARACTERS_MAX = 100
+"""Greatest length of a worker's name, in characters."""
 FENCE_CHARACTERS_MAX = 64
+"""Greatest length of a fence, in characters."""
 TYPE_CHARACTERS_MAX = 100
+"""Greatest length of the name of an error's type, in characters."""
 MESSAGE_CHARACTERS_MAX = 2_000
+"""Number of characters of an error's message that are kept, the first ones."""
 TRACEBACK_CHARACTERS_MAX = 20_000
+"""Number of characters of a traceback that are kept, the last ones."""
 TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400.0
 _RULES = ("retry", "compensation_retry")
 

@@ -25,7 +25,9 @@ from goconductor.ports.store import Wanted
 from goconductor.saga.data.values import check_value
 
 ERROR_CHARACTERS_MAX = 200
+"""Greatest length of the text that a list is filtered by, in characters."""
 LABELS_MAX = 20
+"""Greatest number of labels in a filter."""
 
 EXPLAINING_EVENTS = tuple(
     sorted(name for name, event in EVENTS.items() if {"failure", "reason"} & {f.name for f in msgspec.structs.fields(event)})
@@ -39,6 +41,7 @@ _TIME = re.compile(
 )
 _CURSOR_VERSION = b"\x01"
 _HASH_BYTES = 8
+"""Bytes of the filter's hash in a cursor, which belongs to its filter."""
 
 
 def wanted(

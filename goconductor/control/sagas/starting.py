@@ -22,11 +22,14 @@ from goconductor.saga.types.completing import normalised
 from goconductor.saga.types.encoding import to_json_value
 
 KEY_CHARACTERS_MAX = 255
+"""Greatest length of a start key, in characters."""
 LABELS_MAX = 20
+"""Greatest number of labels of a saga."""
 
 KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?")
 _LABEL_CHARACTERS_MAX = 255
+"""Greatest length of a label's value, in characters."""
 RESERVED = "goconductor/"
 """Labels that begin with this are the library's own: a schedule's sagas are found by one."""
 

@@ -44,6 +44,7 @@ from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
 
 PAGE_ENTRIES = 1000
+"""Number of events that are read at a time."""
 
 _WAITS = (StepStatus.WAITING, StepStatus.QUEUED, StepStatus.COMPENSATING)
 

@@ -30,7 +30,9 @@ from goconductor.schedules.schedule import CATCH_UP_MAX, LABEL, Fire, Kept, Prog
 logger = logger_of("goconductor.control")
 
 NEXT_FIRES = 5
+"""Number of coming fires that are shown."""
 PAGE_MAX = 200
+"""Greatest number of schedules on a page."""
 TRIES = 20
 """Greatest number of times that a change is tried, while others change the same schedule."""
 

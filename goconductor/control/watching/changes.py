@@ -18,6 +18,7 @@ logger = logger_of("goconductor.control")
 POLL_SECONDS = (0.1, 1.0)
 """Least and greatest seconds between two looks at the head: few soon after an event, more while nothing happens."""
 PAGE = 500
+"""Number of events that are read at a time."""
 
 _ENDED = {status.value for status in SagaStatus if status.ended}
 

@@ -15,6 +15,7 @@ from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.status import SagaStatus
 
 HEARTBEAT_SECONDS = 15.0
+"""Seconds of silence after which a stream sends a sign of life."""
 
 
 async def stream(

@@ -35,10 +35,15 @@ from goconductor.saga.plan import Plan
 LOOK_SECONDS = 1.0
 """Seconds for which the instances of a participant are believed after they were read."""
 SOON_SECONDS = 0.1
+"""Seconds before a message comes to another instance that can take it."""
 SOON_GROWTH = 1.3
+"""Factor by which these seconds grow with each delivery."""
 SOON_SECONDS_MAX = 2.0
+"""Greatest number of these seconds."""
 NOBODY_SECONDS = 1.0
+"""Seconds before a message comes again that no living instance can take; they double with each delivery."""
 NOBODY_SECONDS_MAX = 60.0
+"""Greatest number of these seconds."""
 
 
 class Colleagues:

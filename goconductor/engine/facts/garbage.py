@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 
 YOUNG_MAX = 10_000
+"""Number of new objects after which the collector looks at them."""
 
 
 def look_less_often() -> None:

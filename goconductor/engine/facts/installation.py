@@ -21,7 +21,9 @@ from goconductor.redaction import logger_of
 
 HEADER = "installation"
 LOGGED_MAX = 100
+"""Number of foreign senders that are logged, each once."""
 AGAIN_SECONDS = 1.0
+"""Seconds before the store is asked again for the installation's id."""
 REFUSED_SECONDS = 300.0
 """Seconds after a failure, or a refusal, until the store is asked again."""
 

@@ -18,6 +18,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 PAUSE_SECONDS = 0.25
+"""Seconds between two attempts to free orphaned leases."""
 
 
 class Orphans:

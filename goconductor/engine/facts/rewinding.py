@@ -31,8 +31,11 @@ logger = logger_of("goconductor.engine")
 REMEMBERED_MAX = 10_000
 """Sagas whose last acknowledged place is remembered: some seconds of a busy process, about as far as a standby lags behind."""
 AT_ONCE = 1_000
+"""Number of missed sagas that are noted in the store at a time."""
 AGAIN_SECONDS = 1.0
+"""Seconds between two attempts to note them."""
 SHOWN_MAX = 5
+"""Number of sagas that a log line names."""
 
 
 class Rewinding:

@@ -30,6 +30,7 @@ from goconductor.saga.plan import Plan
 TRIES = 10
 """Proofs for one request: a saga that is busy moves on while it is proven."""
 PAUSE_SECONDS = 0.1
+"""Seconds between two attempts to append the change of version."""
 
 
 class Migrator:

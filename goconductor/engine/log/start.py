@@ -43,6 +43,7 @@ from goconductor.saga.types.encoding import to_json_value
 HELD_UP_SECONDS = 5.0
 """Seconds that a start waits for a key that an open transaction holds."""
 HELD_UP_PAUSE_SECONDS = 0.1
+"""Seconds between two attempts to take a key that an open transaction holds."""
 
 PATIENCE_LEASES = 2
 """Lives of a lease after which the sweep looks at a saga that has stood still: a message for it may be lost."""

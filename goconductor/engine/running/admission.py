@@ -32,6 +32,7 @@ logger = logger_of("goconductor.engine")
 LOOK_SECONDS, LOOK_SECONDS_MAX = 0.1, 2.0
 """The shortest and the longest time, in seconds, until an instance looks again at a queue in which work of its waits."""
 PAUSE_SECONDS = 0.25
+"""Seconds between two attempts to give a permit back."""
 
 
 class Admission:

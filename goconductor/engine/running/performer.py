@@ -35,6 +35,7 @@ from goconductor.saga.ids import SETTLEMENTS, Direction
 LEASE_MARGIN_SECONDS = 5.0
 """Seconds after an attempt's time limit for which its lease is still renewed, so that its outcome is not declared lost."""
 JOURNAL_PAUSE_SECONDS = 1.0
+"""Seconds between two attempts while a journal is unavailable."""
 
 
 class Performer:

@@ -15,6 +15,7 @@ from goconductor.errors import check_type
 from goconductor.ports.store import Instance, Limit
 
 TOTAL_MAX = 100_000
+"""Greatest ``concurrency_total`` of a step: each is a row."""
 RATE_MAX = 10_000
 """Greatest count of a rate: each is a row."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -38,6 +38,7 @@ T = TypeVar("T")
 logger = logger_of("goconductor.journals")
 
 CONNECTIONS_MAX = 10
+"""Number of transactions at once, each on a thread of its own, where the user says nothing."""
 
 
 class Held(ABC, Generic[Lib]):

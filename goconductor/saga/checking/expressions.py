@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from goconductor.saga.definition import Step, every_step
 
 EXPRESSIONS_MAX = 1_000
+"""Greatest number of different expressions in a definition."""
 CHARACTERS_MAX = 128 * 1024
 
 

@@ -15,7 +15,9 @@ from goconductor.errors import PayloadError
 from goconductor.saga.data.references import Reference
 
 KEY_CHARACTERS_MAX = 255
+"""Greatest length of a lock's key, in characters."""
 TEMPLATE_CHARACTERS_MAX = 2_000
+"""Greatest length of what a key is made of, in characters."""
 
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")

@@ -31,6 +31,7 @@ Root = Literal["input", "steps", "item", "index", "previous"]
 
 _INDEX_MAX = 2**53 - 1
 LENGTH_MAX = 2_000
+"""Greatest length of a reference, in characters."""
 _SEGMENT = re.compile(
     r"""[ \t\n\r]*(?:
         \.(?P<shorthand>[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff]*)

@@ -30,10 +30,12 @@ import rfc8785
 from goconductor.errors import PayloadError, PayloadTooLargeError
 
 DEPTH_MAX = 64
+"""Greatest depth of lists and objects in one another."""
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 FLOAT_MAX = sys.float_info.max
 _CANONICAL_INTEGER_MAX = 2**53 - 1
 _KEY_SHOWN_CHARACTERS = 64
+"""Number of characters of a key that an error shows."""
 _SHORTHAND = re.compile(r"[A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\u0080-\ud7ff\ue000-\U0010ffff]*")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\\'\ud800-\udfff]")
 _ENCODER = msgspec.json.Encoder()

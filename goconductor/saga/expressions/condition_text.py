@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 from goconductor.errors import ConditionError
 
 NODE_BYTES = 32
+"""Bytes that a value takes at least, for an estimate."""
 _ITERATIONS_MAX = 10_000  # CEL's own budget
 
 ROOTS = frozenset({"input", "steps"})

@@ -49,8 +49,11 @@ IN_MAP = ROOTS | {"item", "index"}
 IN_REPEAT = ROOTS | {"index", "previous"}
 """The same of a step in a repeat."""
 SOURCE_MAX = 4_096
+"""Greatest length of an expression, in characters."""
 ITEMS_MAX = 1_000
+"""Greatest number of items in one list or object that an expression sees."""
 NODES_MAX = 20_000
+"""Greatest number of values that an expression sees."""
 CHARACTERS_MAX = 256 * 1024
 WORK_MAX = 128 * 1024 * 1024
 MAP_WALKED = (

@@ -14,6 +14,7 @@ from goconductor.saga.graph import reachable
 from goconductor.saga.ids import is_name
 
 WAYS_MAX = 20
+"""Greatest number of ways of a savepoint."""
 
 
 def of_savepoint(step: Step, savepoint: Savepoint) -> Iterator[str]:

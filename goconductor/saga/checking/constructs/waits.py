@@ -14,6 +14,7 @@ from goconductor.saga.ids import is_name
 from goconductor.saga.retry import SECONDS_MAX
 
 QUESTION_CHARACTERS_MAX = 2_000
+"""Greatest length of an approval's question, in characters."""
 
 _OF_CODE = (
     "run",

@@ -40,6 +40,7 @@ from goconductor.saga.writing.written.forms import (
 from goconductor.saga.writing.written.names import Names
 
 CASES_MAX = 20
+"""Greatest number of cases of a switch."""
 _OF_A_FRAME = frozenset({"id", "after", "when", "steps", "switch"})
 
 
