@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from goconductor import InputRefusedError, RequestInvalidError, Saga, ScheduleExistsError, ScheduleNotFoundError, Schedules
-from goconductor.control.doctor.schedules import of_schedules
+from goconductor.control.doctor.leading.schedules import of_schedules
 from goconductor.control.models import moment
 from goconductor.control.sagas.starting import DefinitionNotFoundError, start_fire
 from goconductor.control.schedules import requests

@@ -13,9 +13,9 @@ from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
+from goconductor.control.doctor.leading.schedules import of_schedules
 from goconductor.control.doctor.limits import of_limits
 from goconductor.control.doctor.locks import of_locks
-from goconductor.control.doctor.schedules import of_schedules
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.errors import (
     ConfigurationError,

@@ -1,0 +1,1 @@
+"""What the leader does beside its sweep: whether it is done in time."""
