@@ -34,7 +34,7 @@ from goconductor.errors import (
     check_seconds,
     check_type,
 )
-from goconductor.leaves import chosen_election, make_store
+from goconductor.leaves import chosen_election, make_store, makes_of_buses
 from goconductor.nodes import check_name, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
@@ -45,6 +45,8 @@ from goconductor.outbox.reading import reading
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
+from goconductor.recovery.feed.cloud_events import Wish
+from goconductor.recovery.feed.publishing import Publishing
 from goconductor.recovery.leadership import Leadership
 from goconductor.recovery.retention import Retaining
 from goconductor.recovery.scheduling import Scheduling
@@ -186,7 +188,7 @@ async def migrate(settings: Settings) -> None:
     """
     tables = make_store(settings, "migrate")
     if (make := getattr(tables, "migrate", None)) is not None:
-        await make()
+        await make(feed=settings.events.topic is not None)
 
 
 @asynccontextmanager
@@ -355,16 +357,21 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         lease_seconds=settings.participant.lease_seconds,
         batch=recovery.batch,
     )
-    leader_metrics = metrics.leader = LeaderMetrics(node, wanted=wanted, waiting=sweeper.resent.waiting)
+    publishing = _publishing(settings, node)
+    leader_metrics = metrics.leader = LeaderMetrics(
+        node, wanted=wanted, waiting=sweeper.resent.waiting, unpublished=lambda: None if publishing is None else publishing.lag
+    )
+    told = None if publishing is None else publishing.reached
     leadership = Leadership(
         election,
         candidate=node.name,
         lead=election.while_chosen(
             beside(
                 sweeper.lead,
-                Retaining(node, **settings.retention.model_dump()).keep,
+                Retaining(node, **settings.retention.model_dump(), told=told).keep,
                 VacuumWatch(node).watch,
                 Scheduling(node, partial(start_fire, node), sagas_days=settings.retention.sagas_days).fire,
+                *([] if publishing is None else [publishing.publish]),
             )
         ),
         clock=node.clock,
@@ -379,3 +386,11 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
         await end(running)
         await leader_metrics.close()
         await election.close()
+
+
+def _publishing(settings: Settings, node: Node) -> Publishing | None:
+    events = settings.events
+    if events.topic is None:
+        return None
+    bus = None if events.bus is None else makes_of_buses(settings)[events.bus]
+    return Publishing(node, events.topic, Wish(events.types, bodies=events.bodies), bus=bus)

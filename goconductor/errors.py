@@ -27,6 +27,7 @@
     │   ├── FencedError            our term is over: stop at once
     │   ├── SchemaError            the database is not migrated, or newer than this code
     │   ├── PoolerError            a transaction pooler stands in between
+    │   ├── CursorLostError        a place in the order of all events that is none, or none any more
     │   └── StoreUnavailableError  retry with backoff
     ├── BusError
     │   └── BusUnavailableError
@@ -302,6 +303,21 @@ class SchemaError(StoreError):
 
 class PoolerError(StoreError):
     """A transaction pooler stands between goconductor and PostgreSQL: connect directly, or use session pooling."""
+
+
+class CursorLostError(StoreError):
+    """There is no such place in the order of all events.
+
+    Args:
+        cursor: the place that was asked for.
+    """
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(
+            f"{cursor[:100]!a} is no place among the events here, or none any more since the database failed over; begin without "
+            "a cursor, and look at the sagas that you follow"
+        )
+        self.cursor = cursor
 
 
 class StoreUnavailableError(StoreError):

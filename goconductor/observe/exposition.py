@@ -120,6 +120,11 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
             found.oldest_snapshot_transactions,
         )
+    if (left := leader.unpublished()) is not None:
+        yield _gauge(
+            "goconductor_events_unpublished", "Events of the log that are not on their topic yet; up to 10,000.", left.entries
+        )
+        yield _gauge("goconductor_events_unpublished_seconds", "Age of the oldest of these.", left.seconds)
     unoffered = GaugeMetricFamily(
         "goconductor_steps_unoffered",
         "Sagas that wait for a step while no living instance offers it; up to 500 each.",

@@ -19,7 +19,7 @@ from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
 from goconductor.messages.topics import steps_topic
 from goconductor.ports.bus_metrics import Lag, MeasuredBus
-from goconductor.ports.store import StoreMetrics
+from goconductor.ports.store import FeedLag, StoreMetrics
 from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class LeaderMetrics:
         page: the number of sagas counted in one reading.
         wanted: answers whether anybody measures; if not, nothing is read.
         waiting: answers how many sagas wait for each step that was sent again.
+        unpublished: answers what of the events is not published yet; None where nobody publishes them.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class LeaderMetrics:
         page: int = PAGE,
         wanted: Callable[[], bool] = lambda: True,
         waiting: Callable[[], Mapping[Owner, int]] = dict,
+        unpublished: Callable[[], FeedLag | None] = lambda: None,
     ) -> None:
+        self.unpublished = unpublished
         self._wanted = wanted
         self._waiting = waiting
         self._node = node

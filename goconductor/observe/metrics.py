@@ -78,6 +78,7 @@ NODE_METRICS = (
         "verdict",
     ),
     NodeMetric("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
+    NodeMetric("goconductor_events_published", "Events of the log that the leader has published.", {"events_published": ""}),
     NodeMetric("goconductor_events_dropped", "Superseded events: late or repeated.", {"events_dropped": ""}),
     NodeMetric(
         "goconductor_steps_given_up",

@@ -7,13 +7,16 @@ off is begun anew, by this leader or the next; nothing of it is kept.
 
 A live saga is never touched: a saga is over by its status, and old by its last change. Nor is a saga, or its key, that a step of
 a live one has started: the live one may go back for days and ask only then how the other ended. Without the key the answer would
-be that there never was one, and what it did would stand. Not promised: the moment of a deletion;
-and that a late message or outcome of a deleted saga is distinguished from one of a saga that never existed.
+be that there never was one, and what it did would stand. Nor is one whose events are still to be told to the outside.
+
+Not promised: the moment of a deletion; and that a late message or outcome of a deleted saga is distinguished from one of a saga
+that never existed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 from goconductor.engine.node import Node
 from goconductor.errors import FencedError, GoConductorError
@@ -45,12 +48,22 @@ class Retaining:
         dead_letters_days: the same for dead letters, after they came.
         instances_days: the same for records of processes, after these were gone.
         limit: number of rows that one step looks at.
+        told: answers a moment before which all events are told to whoever gets them; sagas that changed later stay. None where
+            nobody does.
     """
 
     def __init__(
-        self, node: Node, *, sagas_days: float, dead_letters_days: float, instances_days: float, limit: int = LIMIT
+        self,
+        node: Node,
+        *,
+        sagas_days: float,
+        dead_letters_days: float,
+        instances_days: float,
+        limit: int = LIMIT,
+        told: Callable[[], Awaitable[float | None]] | None = None,
     ) -> None:
         self._node = node
+        self._told = told
         self._limit = limit
         self._days = {
             Forgettable.LEASES: LEASE_DAYS,
@@ -83,9 +96,12 @@ class Retaining:
         clock = self._node.clock
         began, now = clock.monotonic(), await self._node.store.terms.database_time()
         gone: Counter[str] = Counter()
+        told = await self._told() if self._told is not None else None
         for kind, days in self._days.items():
             if days:
-                await self._walk(kind, now - days * DAY_SECONDS, epoch, gone)
+                before = now - days * DAY_SECONDS
+                waits = told is not None and kind in (Forgettable.START_KEYS, Forgettable.SAGAS)
+                await self._walk(kind, min(before, told) if waits and told is not None else before, epoch, gone)
         if gone.total():
             counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in gone.items() if count)
             logger.info(

@@ -47,7 +47,7 @@ class Stores:
 
     @pytest.fixture
     async def role_url(self, postgres_url: str) -> AsyncIterator[str]:
-        await migrate(postgres_url)
+        await migrate(postgres_url, feed=True)
         async with clerk(postgres_url) as (_, url):
             yield url
 

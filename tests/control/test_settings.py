@@ -123,10 +123,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path, text: s
 
 def test_an_unknown_key_that_resembles_none_is_told_what_there_is(tmp_path: Path) -> None:
     path = write(tmp_path, f"{FILE}zzz: 1")
-    sections = (
-        "auth, bus, database, definitions, election, gateway, grpc, health, limits, log, metrics, participant, recovery, rest"
-    )
-    sections += ", retention, system, traces"
+    sections = "auth, bus, database, definitions, election, events, gateway, grpc, health, limits, log, metrics, participant"
+    sections += ", recovery, rest, retention, system, traces"
     assert refused(path) == [f"{path}: zzz: there is no such setting; there are: {sections}"]
 
 
@@ -381,3 +379,19 @@ def test_every_setting_has_one_variable_and_stands_in_the_reference() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
     described = re.findall(r"^\| `(\w+\.\w+)` \|", reference, re.MULTILINE)
     assert described == [".".join(name) for name in known]
+
+
+def test_events_are_refused_that_could_not_be_published(tmp_path: Path) -> None:
+    for events, told in (
+        ("topic: goconductor.steps.shop", "goconductor's own"),
+        ("topic: my topic", "up to 249 letters"),
+        ("types: [saga.complete]", "did you mean saga.completed?"),
+        ("types: ['step.*']", "fits no type of event"),
+        ("bus: kafka", "is no bus of bus.others"),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(told)):
+            Settings.load(write(tmp_path, f"{FILE}events: {{{events}}}\n"), {})
+    loaded = Settings.load(
+        write(tmp_path, f"{FILE}events: {{topic: a.b}}\n"), {"GOCONDUCTOR_EVENTS_TYPES": "saga.*, event.ActionFailed"}
+    )
+    assert (loaded.events.topic, loaded.events.types) == ("a.b", ("saga.*", "event.ActionFailed"))

@@ -23,7 +23,7 @@ from goconductor.observe.exposition import Door, Exposition, text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.ports.bus_metrics import Statistic
-from goconductor.ports.store import LeaseKey
+from goconductor.ports.store import FeedLag, LeaseKey
 from goconductor.recovery.resent import Resent
 from goconductor.rest.app import create_app
 from goconductor.saga.ids import Direction
@@ -55,7 +55,9 @@ async def lived(services: Services) -> Metrics:
         await services.run(way)
     resent = Resent(leader.clock)
     resent.saw(LeaseKey(UUID(int=1), "ship", Direction.ACTION, 0), ("couriers", "ship"))
-    collected = services.metrics.leader = LeaderMetrics(leader, waiting=resent.waiting)
+    collected = services.metrics.leader = LeaderMetrics(
+        leader, waiting=resent.waiting, unpublished=lambda: FeedLag(entries=2, seconds=1.5)
+    )
     collected.epoch = 3
     await collected.collect()
     leader.observer.swept(1, 0.01)

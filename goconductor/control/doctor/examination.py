@@ -13,6 +13,7 @@ from goconductor.control.doctor.bus import of_bus
 from goconductor.control.doctor.choices import of_choices
 from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
+from goconductor.control.doctor.leading.events import of_events
 from goconductor.control.doctor.leading.schedules import of_schedules
 from goconductor.control.doctor.limits import of_limits
 from goconductor.control.doctor.locks import of_locks
@@ -51,6 +52,7 @@ OF_STORE = (
     "stuck sagas",
     "dead letters",
     "schedules",
+    "events",
     "invariants",
     "steps",
 )
@@ -66,6 +68,7 @@ class Patient:
         buses: makes each bus that they name, their own first.
         bus_apart: whether that one is elsewhere than the store's database; if not, and that is away, it is not asked.
         clock: the time.
+        publishes: whether the leader is to publish events.
     """
 
     store: Callable[[], Store]
@@ -73,6 +76,7 @@ class Patient:
     buses: Mapping[str, Callable[[], Bus]]
     bus_apart: bool = True
     clock: Clock = field(default_factory=SystemClock)
+    publishes: bool = False
 
 
 async def examine(patient: Patient, *, on_check: Callable[[Check], None] = lambda _: None) -> Diagnosis:
@@ -212,6 +216,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("stuck sagas",), lambda: one(sagas.of_stuck(store))),
         (("dead letters",), lambda: one(sagas.of_letters(store))),
         (("schedules",), lambda: one(of_schedules(store, now))),
+        (("events",), lambda: one(of_events(store, published=patient.publishes))),
         (("invariants", "steps"), live_sagas),
     ]
     for names, look in looks:

@@ -204,7 +204,7 @@ class LimitSettings(Section):
     """Greatest size of a state that a message carries, in bytes; receivers read larger ones from the log."""
 
 
-def _listed(given: Any) -> Any:
+def listed(given: Any) -> Any:
     """Split a list that a variable of the environment has as one text."""
     return [each for each in re.split(r"[,\s]+", given) if each] if isinstance(given, str) else given
 
@@ -215,7 +215,7 @@ def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     return hosts
 
 
-Hosts = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_hosts)]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_hosts)]
 
 
 class SystemSecret(Section):
@@ -249,9 +249,9 @@ class SystemSettings(Section):
     hosts: Hosts = ()
     """The hosts that may be called: ``api.example.com``, ``*.example.com``. Without any, every host with a public address. A port
     other than 80 and 443 is named with it: ``api.example.com:8443``. In a variable, with commas in between."""
-    networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)] = ()
+    networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(listed)] = ()
     """Address ranges that may be called although they are not public: ``10.1.0.0/16``."""
-    grpc: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    grpc: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Paths of files that describe the services which ``system.grpc`` may call, as ``protoc --include_imports
     --descriptor_set_out`` writes them. Without any, that step does not run."""
     javascript: bool = False

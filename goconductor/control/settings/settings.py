@@ -28,6 +28,7 @@ from pydantic_core import ErrorDetails
 from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
 from goconductor.control.settings.definitions import DefinitionSettings
 from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
+from goconductor.control.settings.events import EventSettings, over_known_bus
 from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
@@ -89,6 +90,7 @@ class Settings(Section):
     grpc: GrpcSettings = GrpcSettings()
     gateway: GatewaySettings = GatewaySettings()
     definitions: DefinitionSettings = DefinitionSettings()
+    events: EventSettings = EventSettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
     log: LogSettings = LogSettings()
@@ -102,6 +104,11 @@ class Settings(Section):
     @classmethod
     def _doors_are_closed(cls, door: Any, info: ValidationInfo) -> Any:
         return closed_or_on_loopback(str(info.field_name), door, info.data.get("auth"))
+
+    @field_validator("events")
+    @classmethod
+    def _bus_is_there(cls, events: EventSettings, info: ValidationInfo) -> EventSettings:
+        return over_known_bus(events, info.data.get("bus"))
 
     @model_validator(mode="wrap")
     @classmethod

@@ -7,6 +7,7 @@ the database's clock; durations are seconds.
 
 from goconductor.ports.store.leading.choices import Choice, Choices, Phase, Report
 from goconductor.ports.store.leading.failovers import Failovers, Loss, Timeline
+from goconductor.ports.store.leading.feed import Feed, FeedEntry, FeedLag, FeedPage, FeedPosition
 from goconductor.ports.store.leading.instances import Instance, Instances, Presence, ignore
 from goconductor.ports.store.leading.metrics import Metrics, StatusCounts, StoreMetrics
 from goconductor.ports.store.leading.recovery import Recovery, Sweep
@@ -41,6 +42,11 @@ __all__ = [
     "Definitions",
     "DueSchedules",
     "Failovers",
+    "Feed",
+    "FeedEntry",
+    "FeedLag",
+    "FeedPage",
+    "FeedPosition",
     "Forgettable",
     "Forgotten",
     "Head",

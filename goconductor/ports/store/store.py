@@ -6,6 +6,7 @@ from typing import Protocol
 
 from goconductor.ports.store.leading.choices import Choices
 from goconductor.ports.store.leading.failovers import Failovers
+from goconductor.ports.store.leading.feed import Feed
 from goconductor.ports.store.leading.instances import Instances
 from goconductor.ports.store.leading.metrics import Metrics
 from goconductor.ports.store.leading.recovery import Recovery
@@ -66,6 +67,8 @@ class Store(Protocol):
     def schedules(self) -> Schedules: ...
     @property
     def failovers(self) -> Failovers: ...
+    @property
+    def feed(self) -> Feed: ...
     @property
     def choices(self) -> Choices: ...
     @property

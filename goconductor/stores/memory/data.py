@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import count
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
     Choice,
     DeadLetter,
+    FeedPosition,
     Head,
     Instance,
     KeyRow,
@@ -89,6 +91,9 @@ class Data:
         self.sweep: Sweep | None = None
         self.choices: dict[str, Choice] = {}
         self.schedules: dict[tuple[str, str], ScheduleRow] = {}
+        self.written: list[tuple[UUID, LogEntry]] = []
+        """All events of all sagas, in the order in which they were written."""
+        self.feeds: dict[str, FeedPosition] = {}
         self.api_keys: dict[str, KeyRow] = {}
         self.truncated = False
         self.up_since = self.now()
@@ -110,6 +115,11 @@ class Data:
         """
         if not self.leads(epoch):
             raise FencedError(f"epoch {epoch} is over: it was resigned, or another leader was elected; stop leading at once")
+
+    def write(self, saga_id: UUID, entries: Sequence[LogEntry]) -> None:
+        """Add entries to a saga's log."""
+        self.logs.setdefault(saga_id, []).extend(entries)
+        self.written += [(saga_id, entry) for entry in entries]
 
     def tail(self, known: Known) -> Tail:
         """Return what a reader lacks."""

@@ -16,6 +16,7 @@ from goconductor.ports.store import (
     DeadLetters,
     Definitions,
     Failovers,
+    Feed,
     Instances,
     Keys,
     Leases,
@@ -33,6 +34,7 @@ from goconductor.ports.store import (
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.leading.choices import MemoryChoices
 from goconductor.stores.memory.leading.failovers import MemoryFailovers
+from goconductor.stores.memory.leading.feed import MemoryFeed
 from goconductor.stores.memory.leading.instances import MemoryInstances
 from goconductor.stores.memory.leading.metrics import MemoryMetrics
 from goconductor.stores.memory.leading.recovery import MemoryRecovery
@@ -77,6 +79,7 @@ class MemoryStore:
         self.retention: Retention = MemoryRetention(self.data)
         self.schedules: Schedules = MemorySchedules(self.data)
         self.failovers: Failovers = MemoryFailovers(self.data)
+        self.feed: Feed = MemoryFeed(self.data)
         self.choices: Choices = MemoryChoices(self.data)
         self.metrics: Metrics | None = MemoryMetrics(self.data)
 

@@ -21,6 +21,7 @@ from goconductor.stores.postgres.database.revisions import check_schema, migrate
 from goconductor.stores.postgres.database.setup import set_up
 from goconductor.stores.postgres.database.timelines import TimelineTable
 from goconductor.stores.postgres.leading.choices import ChoiceTable
+from goconductor.stores.postgres.leading.feed import LogFeed
 from goconductor.stores.postgres.leading.instances import SignsOfLife
 from goconductor.stores.postgres.leading.metrics import PostgresMetrics
 from goconductor.stores.postgres.leading.recovery import PostgresRecovery
@@ -132,6 +133,7 @@ class PostgresStore:
         self.retention = RetentionWalk(self._others, address)
         self.locks = LockTable(self._others, address, max(1, connections // 2))
         self.schedules = ScheduleTable(self._others, address)
+        self.feed = LogFeed(self._others, address, self.failovers)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)
         self._trouble = ""
@@ -178,9 +180,9 @@ class PostgresStore:
         """Make another store on the same database. Its connections bear the same name, by which an instance counts as alive."""
         return self._again()
 
-    async def migrate(self) -> None:
+    async def migrate(self, *, feed: bool = False) -> None:
         """Make the schema, or bring it to this code's version; see :func:`goconductor.stores.postgres.migrate`."""
-        await migrate(self._address.url, schema=self._address.schema)
+        await migrate(self._address.url, schema=self._address.schema, feed=feed)
 
     async def examine(self, *, older_than_seconds: float) -> StoreHealth:
         """Look at the database on a connection of its own, which needs no open store."""

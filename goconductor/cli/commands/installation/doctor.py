@@ -51,6 +51,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
         elections=makes_of_elections(settings),
         buses=makes_of_buses(settings, open_timeout_seconds=OPEN_SECONDS),
         bus_apart=bus.kind != "postgres" or bus.url is not None,
+        publishes=settings.events.topic is not None,
     )
     diagnosis = await examine(patient, on_check=(lambda _: None) if as_json else _print)
     _conclude(diagnosis, as_json=as_json)

@@ -40,7 +40,7 @@ class MemoryLog:
             return Outcome(verdict=Verdict.NOT_DUE)
         if problem := problem_of_append(append):
             return Outcome(verdict=Verdict.REJECTED, problem=problem)
-        self._data.logs[append.saga_id] += numbered(append.entries, head.seq, append.new_tag)
+        self._data.write(append.saga_id, numbered(append.entries, head.seq, append.new_tag))
         self._data.heads[append.saga_id] = replace(
             head,
             version=head.version if append.version is None else append.version,

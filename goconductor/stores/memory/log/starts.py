@@ -44,7 +44,7 @@ class MemoryStarts:
             return Outcome(verdict=Verdict.ALREADY_STARTED, existing=start.saga_id)
         if start.key is not None:
             self._data.keys[start.namespace, start.saga, start.key] = start.saga_id, start.input_hash
-        self._data.logs[start.saga_id] = numbered(start.entries, 0, start.new_tag)
+        self._data.write(start.saga_id, numbered(start.entries, 0, start.new_tag))
         now = self._data.now()
         self._data.heads[start.saga_id] = Head(
             saga_id=start.saga_id,

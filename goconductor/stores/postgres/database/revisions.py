@@ -11,6 +11,7 @@ from goconductor.errors import ConfigurationError, RightsError, SchemaError
 from goconductor.postgres.session import Usable
 from goconductor.redaction import logger_of
 from goconductor.stores.postgres.database.dial import Address, Connection
+from goconductor.stores.postgres.database.feed_index import build
 
 logger = logger_of("goconductor.store")
 
@@ -19,12 +20,14 @@ REWRITE_SECONDS = 7 * 86400.0
 
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
-    *("0011", "0012", "0013", "0014", "0015", "0016", "0017"),
+    *("0011", "0012", "0013", "0014", "0015", "0016", "0017", "0018"),
 )
 """Those that this code knows; it works with the last, and with newer ones that say so (:func:`suits`)."""
 
 
-async def migrate(url: str, *, schema: str = "goconductor", revision: str = "head", timeout_seconds: float = 60.0) -> None:
+async def migrate(
+    url: str, *, schema: str = "goconductor", revision: str = "head", timeout_seconds: float = 60.0, feed: bool = False
+) -> None:
     """Bring the database's schema to this code's version, in one transaction. Safe when many processes do it at once.
 
     Newer tables that suit this code are left as they are, as after a rollback.
@@ -35,6 +38,7 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
         revision: how far to go; ``head`` is what this code needs.
         timeout_seconds: bounds connecting and each wait for a lock, that of other migrations included. What a revision then does
             is bounded by nothing: writing a large table anew takes minutes.
+        feed: whether somebody wants to read all events in one order (``events.topic``): then the index for it is built, too.
 
     Raises:
         ConfigurationError: wrong credentials, no such database, or one that is not in UTF-8.
@@ -53,20 +57,22 @@ async def migrate(url: str, *, schema: str = "goconductor", revision: str = "hea
             await _check_encoding(connection, address)
             found = await present_revision(connection, address)
             is_newer = found is not None and found not in REVISIONS
-            if is_newer and await suits(connection, address):
+            stays = is_newer and await suits(connection, address)
+            if stays:
                 logger.warning("%s, schema %s: it is at %s, newer than this code, and stays so", address.where, schema, found)
-                return
         finally:
             await connection.close()
-        if is_newer:
+        if is_newer and not stays:
             raise SchemaError(
                 f"{address.where}, schema {schema}: it is at {found}, which is newer than this code; upgrade goconductor"
             )
-        if found != (REVISIONS[-1] if revision == "head" else revision):
+        if not stays and found != (REVISIONS[-1] if revision == "head" else revision):
             # SQLAlchemy and Alembic take a third of a second and 30 MiB: only who has something to do pays
             from goconductor.stores.postgres.database.migrating import upgrade  # noqa: PLC0415
 
             await upgrade(connect, schema, revision, lock_timeout_seconds=timeout_seconds)
+        if feed:
+            await build(connect, address)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ NEEDS = {
     "offers": (SELECT, INSERT),
     "choices": (SELECT, INSERT, UPDATE),
     "schedules": (SELECT, INSERT, UPDATE, DELETE),
+    "feeds": (SELECT, INSERT, UPDATE),
     "api_keys": (SELECT, INSERT, UPDATE),
     "timelines": (SELECT, INSERT),
     "losses": (SELECT, INSERT),

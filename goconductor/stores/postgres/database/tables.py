@@ -308,6 +308,14 @@ def _other_tables(meta: MetaData) -> None:
         Index("schedules_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
     )
     Table(
+        "feeds",
+        meta,
+        _text("name", primary_key=True),
+        _text("cursor"),
+        _moment("reached_at"),
+        Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
+    )
+    Table(
         "api_keys",
         meta,
         _text("key_id", primary_key=True),

@@ -6,6 +6,7 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.keys import KeysContract
 from goconductor.testing.contracts.store.leading.choosing import ChoicesContract
+from goconductor.testing.contracts.store.leading.feeding import FeedContract
 from goconductor.testing.contracts.store.leading.recovering import RecoveryContract
 from goconductor.testing.contracts.store.leading.retaining import RetentionContract
 from goconductor.testing.contracts.store.leading.scheduling import SchedulesContract
@@ -38,6 +39,7 @@ class StoreContract(
     TermsContract,
     ChoicesContract,
     SchedulesContract,
+    FeedContract,
     KeysContract,
 ):
     """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``faults``."""

@@ -1,0 +1,1 @@
+"""All events, told to the outside in their order."""
