@@ -8,18 +8,19 @@
         bought = sagas.start("order", {"sku": request.POST["sku"]}, key=request.POST["number"])
         return JsonResponse({"saga": str(bought.saga_id)})
 
-The methods are those of :class:`goconductor.Conductor` and :class:`goconductor.SagaHandle`, without ``await``. They are written
-from these classes by a test, so there is one interface, and type checkers and editors see all of it.
+The methods are those of :class:`goconductor.Conductor`, :class:`goconductor.SagaHandle` and :class:`goconductor.Flow`, without
+``await``. They are written from these classes by a test, so there is one interface, and type checkers and editors see all of it.
 """
 
 from goconductor.blocking.conductor import BlockingConductor
+from goconductor.blocking.flow import BlockingFlow
 from goconductor.blocking.outbox import BlockingOutbox
 from goconductor.blocking.saga import BlockingSaga
 from goconductor.blocking.schedules import BlockingSchedules
 from goconductor.control.settings.settings import Settings
 from goconductor.public import publish
 
-__all__ = ["BlockingConductor", "BlockingOutbox", "BlockingSaga", "BlockingSchedules", "connect"]
+__all__ = ["BlockingConductor", "BlockingFlow", "BlockingOutbox", "BlockingSaga", "BlockingSchedules", "connect"]
 
 
 def connect(settings: Settings | None = None, *, open_timeout_seconds: float = 10.0) -> BlockingConductor:

@@ -20,6 +20,7 @@ from goconductor.cli.commands.installation.keys import commands_of_key
 from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
 from goconductor.cli.commands.ways.dataflow import commands_of_dataflow
+from goconductor.cli.commands.ways.flow.editing import commands_of_flow
 from goconductor.cli.running import fail, run, settings_of
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
@@ -38,6 +39,7 @@ cli = typer.Typer(
 cli.add_typer(commands_of_saga)
 cli.add_typer(commands_of_definition)
 cli.add_typer(commands_of_dataflow)
+cli.add_typer(commands_of_flow)
 cli.add_typer(commands_of_schedule)
 cli.add_typer(commands_of_locks)
 cli.add_typer(commands_of_letters)

@@ -8,8 +8,9 @@
 """
 
 from goconductor.grpc.client import Client
+from goconductor.grpc.flow import Flow
 from goconductor.public import publish
 
-__all__ = ["Client"]
+__all__ = ["Client", "Flow"]
 
 publish(__name__)

@@ -18,6 +18,7 @@ import pytest
 
 from goconductor import (
     CompensatedError,
+    FlowChangedError,
     Participant,
     PayloadError,
     RefusedError,
@@ -25,9 +26,10 @@ from goconductor import (
     Saga,
     SagaAlreadyStartedError,
     Settings,
+    StepExistsError,
 )
 from goconductor.app import migrate
-from goconductor.blocking import BlockingConductor, connect
+from goconductor.blocking import BlockingConductor, BlockingFlow, connect
 from goconductor.errors import StoreUnavailableError
 
 pytestmark = pytest.mark.postgres
@@ -105,6 +107,28 @@ def test_the_same_key_finds_the_same_saga_and_refuses_other_input(sagas: Blockin
         sagas.start(order, Order("coffee", 400), key="order-1")
     with pytest.raises(PayloadError):
         sagas.start(order, cast("Order", {"sku": 3}), key="order-2")
+
+
+def test_a_flow_is_edited_and_executed(settings: Settings, sagas: BlockingConductor) -> None:
+    def bought() -> object:
+        flow = BlockingFlow(sagas, "basket")
+        made = flow.create_step(charge, inputs={"sku": flow.input.sku, "cents": flow.input.cents}, by="ann")
+        assert flow.create_step(charge, inputs={"sku": flow.input.sku, "cents": flow.input.cents}) == made
+        with pytest.raises(StepExistsError):
+            flow.create_step("shop.charge", inputs={"sku": flow.output("other").sku})
+        assert flow.change(priority=3, made_of=made.version).priority == 3
+        with pytest.raises(FlowChangedError):
+            flow.delete_step("charge", made_of=made.version)
+        execution = flow.execute({"sku": "tea", "cents": 400}, key="one")
+        assert flow.result(execution, wait_seconds=300) == {"charge": "paid: tea"}
+        assert flow.status(execution).status == "success"
+        return flow.execute({"sku": "tea", "cents": 500}, sync=True, wait_seconds=300)
+
+    async def main() -> object:
+        async with serving(settings):
+            return await asyncio.to_thread(bought)
+
+    assert asyncio.run(main()) == {"charge": "paid: tea"}
 
 
 def test_a_saga_is_found_shown_and_asked_for_as_in_asynchronous_code(sagas: BlockingConductor) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
 
-from goconductor import Conductor, SagaHandle, Schedules
-from goconductor.blocking import conductor, saga, schedules
+from goconductor import Conductor, Flow, SagaHandle, Schedules
+from goconductor.blocking import conductor, flow, saga, schedules
 
 Method: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -96,6 +96,49 @@ class BlockingSchedules:
         self._ask = client._ask  # noqa: SLF001
 '''
 
+FLOW = '''
+"""The methods of a blocking flow, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Unpack, overload
+from uuid import UUID
+
+from goconductor.blocking.client import BlockingClient
+from goconductor.control.doors.flow import ExecutionOptions, Flow, FlowStepOptions
+from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
+from goconductor.control.flows.executing import FlowExecution
+from goconductor.errors import check_type
+from goconductor.saga.writing.builder import Saga
+
+
+class BlockingFlow:
+{docstring}
+
+    def __init__(self, client: BlockingClient, name: str) -> None:
+        check_type("client", client, BlockingClient, "a client, such as blocking.connect() gives it")
+        check_type("name", name, str, "the flow's name, such as 'order'")
+        self._ask = client._ask  # noqa: SLF001
+        self.name = name
+        self._places = Saga[Any](name)
+
+    @property
+    def input(self) -> Any:
+        """The place of the input of an execution: ``flow.input.sku``."""
+        return self._places.input
+
+    def output(self, step: str) -> Any:
+        """Return the place of a step's output, whoever has added it: ``flow.output("charge").receipt``.
+
+        Args:
+            step: its id.
+
+        Raises:
+            ArgumentError: it is no text.
+        """
+        return self._places.later(step).output
+'''
+
 SAGA = '''
 """The methods of a blocking handle, written by ``tests/doors/test_blocking_interface.py``: change the asynchronous ones."""
 
@@ -134,7 +177,7 @@ def methods(kind: type) -> Iterator[Method]:
             if isinstance(each, ast.ClassDef) and each.name == one.__name__
         )
         for each in found.body:
-            if isinstance(each, Method) and each.name[0] != "_":
+            if isinstance(each, Method) and each.name[0] != "_" and (kind is not Flow or isinstance(each, ast.AsyncFunctionDef)):
                 yield each
 
 
@@ -147,13 +190,14 @@ def written(method: Method, *, called: str) -> str:
     decorators = [f"@{ast.unparse(each)}" for each in method.decorator_list]
     if "@overload" in decorators:
         return "\n".join([*decorators, f"{signature} ..."])
-    words = [each.arg for each in given.args[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    words = [each.arg for each in (*given.posonlyargs, *given.args)[1:]] + [f"{each.arg}={each.arg}" for each in given.kwonlyargs]
+    words += [f"**{given.kwarg.arg}"] if given.kwarg is not None else []
     first = ""
     if f"{TRANSACTION}={TRANSACTION}" in words:
         words[-1], first = f"{TRANSACTION}=own", f"own = of_this_thread({TRANSACTION})\n"
     call = f"{called}.{method.name}({', '.join(words)})"
     if isinstance(method, ast.AsyncFunctionDef):
-        call = f"self._ask(lambda {'conductor' if called.startswith('conductor') else '_'}: {call})"
+        call = f"self._ask(lambda {'conductor' if 'conductor' in called else '_'}: {call})"
     else:
         call = f"self._conductor().{method.name}({', '.join(words)})"
     if "SagaHandle" in returned:
@@ -178,7 +222,12 @@ def documented(method: Method | type) -> str:
 def modules() -> dict[ModuleType, str]:
     """Each module, as it should be."""
     docstring = textwrap.indent(documented(SagaHandle), "    ")
+    of_flow = textwrap.indent(
+        documented(Flow).replace("await ", "").replace("Flow(conductor", "BlockingFlow(client").replace("conductor", "client"),
+        "    ",
+    )
     return {
+        flow: formatted(FLOW.replace("{docstring}", of_flow), Flow, "Flow(conductor, self.name)"),
         conductor: formatted(CONDUCTOR, Conductor, "conductor"),
         saga: formatted(SAGA.replace("{docstring}", docstring), SagaHandle, "self._handle"),
         schedules: formatted(SCHEDULES, Schedules, "conductor.schedules"),
@@ -206,6 +255,7 @@ def test_nothing_is_offered_less() -> None:
         (Conductor, conductor.BlockingConductor),
         (SagaHandle, saga.BlockingSaga),
         (Schedules, schedules.BlockingSchedules),
+        (Flow, flow.BlockingFlow),
     ):
         names = {name for name in dir(ours) if name[0] != "_"}
         assert names <= set(dir(theirs))

@@ -51,6 +51,23 @@ async def test_steps_are_added_between_others_looked_up_replaced_and_taken_out(s
     assert old.json() == made
 
 
+async def test_a_flow_has_a_priority_and_a_timeout_of_its_own(shop: Shop) -> None:
+    made = await create(shop, RESERVE)
+    assert (made["priority"], made["timeout_seconds"]) == (0, None)
+    changed = await shop.client.patch("/v1/flows/basket", json={"priority": 7, "timeout_seconds": 600, "by": "ann"})
+    assert (changed.json()["priority"], changed.json()["timeout_seconds"]) == (7, 600)
+    assert (await create(shop, CHARGE))["priority"] == 7
+    only = await shop.client.patch("/v1/flows/basket", json={"timeout_seconds": None})
+    assert (only.json()["priority"], only.json()["timeout_seconds"]) == (7, None)
+    late = await shop.client.patch("/v1/flows/basket", json={"priority": 1, "made_of": made["version"]})
+    assert (late.status_code, late.json()["type"]) == (409, f"{URN}flow-changed")
+    for given, taken in ((0, 7), (-3, -3)):
+        body = {"input": INPUT, "priority": given}
+        execution = (await shop.client.post("/v1/flows/basket/executions?wait_seconds=300", json=body)).json()
+        assert execution["status"] == "success"
+        assert (await shop.server.wait_for_end(UUID(execution["saga_id"]), 300)).priority == taken
+
+
 async def test_an_edit_that_came_second_is_told_what_came_first(shop: Shop) -> None:
     seen = (await create(shop, RESERVE))["version"]
     now = await create(shop, CHARGE, made_of=seen)
@@ -72,6 +89,10 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("POST", "basket/steps", {}, 400, "invalid-request"),
     ("POST", "basket/steps", {"step": RESERVE, "made_of": "none"}, 404, "definition-not-found"),
     ("POST", "bas.ket/steps", {"step": RESERVE}, 422, "definition-refused"),
+    ("PATCH", "basket", {"priority": 101}, 400, "invalid-request"),
+    ("PATCH", "basket", {"timeout_seconds": 0}, 400, "invalid-request"),
+    ("PATCH", "basket", {"steps": []}, 400, "invalid-request"),
+    ("PATCH", "other", {"priority": 1}, 404, "definition-not-found"),
     ("PUT", "basket/steps/ship", {"step": {"run": "shop.ship"}}, 404, "step-not-found"),
     ("PUT", "basket/steps/reserve", {"step": {"id": "ship", "run": "shop.ship"}}, 400, "invalid-request"),
     ("DELETE", "basket/steps/ship", None, 404, "step-not-found"),

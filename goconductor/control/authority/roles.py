@@ -113,6 +113,7 @@ NEEDS: dict[str, Permission] = {
             "definitions.versions.activate",
             "definitions.versions.register",
             "definitions.versions.unpin",
+            "flows.editing.change_flow",
             "flows.editing.create_step",
             "flows.editing.delete_step",
             "flows.editing.replace_step",

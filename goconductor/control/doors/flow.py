@@ -15,6 +15,7 @@ from goconductor.control.doors.conductor import Conductor, engine
 from goconductor.control.doors.handles.saga import SagaHandle
 from goconductor.control.flows import editing, executing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
+from goconductor.control.flows.edits import OwnFields
 from goconductor.control.flows.executing import FlowExecution
 from goconductor.control.flows.options import Options
 from goconductor.errors import ArgumentError, check_seconds, check_type, nearest
@@ -58,6 +59,8 @@ class ExecutionOptions(TypedDict, total=False):
     """Up to 20 words to find it by."""
     version: str | None
     """Of the flow. None takes the newest."""
+    priority: int
+    """Of its steps where they wait for room in a process, from -100 to 100; 0 takes the flow's."""
     wait_seconds: float
     """Seconds that a synchronous execution is waited for; 60 by default."""
 
@@ -70,6 +73,7 @@ _EXECUTION: dict[str, tuple[tuple[type, ...], str]] = {
     "key": ((str, NoneType), "a text"),
     "labels": ((Mapping, NoneType), "a dict, such as {'customer': '17'}"),
     "version": ((str, NoneType), "a version of the flow, as lookup() shows it"),
+    "priority": ((int,), "a whole number"),
     "wait_seconds": ((int, float), "seconds as a number"),
 }
 
@@ -193,6 +197,33 @@ class Flow:
         """
         return await editing.delete_step(Actor(by), self._node, self.name, step, made_of=made_of)
 
+    @checked
+    async def change(
+        self,
+        *,
+        priority: int | None = None,
+        timeout: float | str | None = None,  # noqa: ASYNC109  (an execution's)
+        made_of: str | None = None,
+        by: str = "",
+    ) -> FlowDetail:
+        """Change what the flow itself has, for its next executions.
+
+        Args:
+            priority: of their steps where they wait for room in a process, from -100 to 100, greater ones first. None leaves it.
+            timeout: seconds, or a string such as ``"10m"``: after that an execution compensates, unless its pivot was sent.
+                0 takes the limit away; None leaves it.
+            made_of: the version that the flow must be at.
+            by: the name of the actor.
+
+        Raises:
+            ValueError: the timeout is no duration.
+        """
+        fields = OwnFields(
+            priority=msgspec.UNSET if priority is None else priority,
+            timeout_seconds=msgspec.UNSET if timeout is None else duration(timeout) if timeout else None,
+        )
+        return await editing.change_flow(Actor(by), self._node, self.name, fields, made_of=made_of)
+
     @overload
     async def execute(
         self, input: Any = None, *, sync: Literal[True], by: str = "", **options: Unpack[ExecutionOptions]
@@ -201,6 +232,8 @@ class Flow:
     async def execute(
         self, input: Any = None, *, sync: Literal[False] = False, by: str = "", **options: Unpack[ExecutionOptions]
     ) -> UUID: ...
+    @overload
+    async def execute(self, input: Any = None, *, sync: bool, by: str = "", **options: Unpack[ExecutionOptions]) -> Any: ...
     async def execute(self, input: Any = None, *, sync: bool = False, by: str = "", **options: Unpack[ExecutionOptions]) -> Any:
         """Execute the flow as it is now. What is edited later changes other executions.
 
@@ -239,6 +272,7 @@ class Flow:
             key=options.get("key"),
             labels=options.get("labels"),
             version=options.get("version"),
+            priority=options.get("priority", 0),
         )
         if not sync:
             return started.saga_id

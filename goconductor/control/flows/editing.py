@@ -73,6 +73,10 @@ class FlowDetail(Document):
 
     flow: str
     version: str
+    priority: Annotated[int, Field(description="of the steps of its executions; greater ones come first")] = 0
+    timeout_seconds: Annotated[float | None, Field(description="after that an execution compensates; null: it has no limit")] = (
+        None
+    )
     steps: Annotated[list[FlowStepDetail], Field(description="in an order that the flow allows")]
 
 
@@ -146,6 +150,19 @@ async def delete_step(actor: Actor, node: Node, flow: str, step: str, *, made_of
         StepNotFoundError: there is none.
     """
     return await _edit(actor, node, flow, lambda definition: edits.deleted(flow, _some(flow, definition), step), made_of)
+
+
+async def change_flow(actor: Actor, node: Node, flow: str, fields: edits.OwnFields, *, made_of: str | None = None) -> FlowDetail:
+    """Change what the flow itself has: its priority, its timeout. Arguments and errors as of :func:`create_step`.
+
+    Args:
+        actor: the actor of the request.
+        node: the engine.
+        flow: its name.
+        fields: those that change.
+        made_of: the version that the flow must be at; None takes the newest.
+    """
+    return await _edit(actor, node, flow, lambda definition: edits.changed(_some(flow, definition), fields), made_of)
 
 
 async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | None) -> FlowDetail:
@@ -272,7 +289,13 @@ def _nowhere(flow: str, version: str | None) -> str:
 
 
 def _detail(plan: Plan, version: str) -> FlowDetail:
-    return FlowDetail(flow=plan.name, version=version, steps=[_step(plan, name) for name in plan.order])
+    return FlowDetail(
+        flow=plan.name,
+        version=version,
+        priority=plan.definition.priority,
+        timeout_seconds=plan.definition.timeout_seconds,
+        steps=[_step(plan, name) for name in plan.order],
+    )
 
 
 def _step(plan: Plan, name: str) -> FlowStepDetail:

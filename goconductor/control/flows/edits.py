@@ -37,6 +37,18 @@ class FlowStep(Step, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     from_step: str | None = None
 
 
+class OwnFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a flow itself is to have from now on. What is not given stays as it is.
+
+    Args:
+        priority: of the steps of its executions where they wait for room in a process, from -100 to 100; greater ones come first.
+        timeout_seconds: after this long an execution compensates, unless its pivot was sent; None takes the limit away.
+    """
+
+    priority: int | msgspec.UnsetType = msgspec.UNSET
+    timeout_seconds: float | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class Placed(msgspec.Struct, frozen=True):
     """A step and its place in a flow.
 
@@ -128,6 +140,12 @@ def deleted(flow: str, definition: Definition, step_id: str) -> Definition:
     gone = _there(flow, steps, step_id)
     before = predecessors(gone)
     return _with(flow, definition, (_bridged(step, gone.id, before) for step in definition.steps if step is not gone))
+
+
+def changed(definition: Definition, fields: OwnFields) -> Definition:
+    """Return the flow with other fields of its own, and the same steps."""
+    given = {name: getattr(fields, name) for name in fields.__struct_fields__}
+    return msgspec.structs.replace(definition, **{name: value for name, value in given.items() if value is not msgspec.UNSET})
 
 
 def _with(flow: str, definition: Definition | None, steps: Iterable[Step]) -> Definition:

@@ -72,6 +72,7 @@ async def execute(
     key: str | None = None,
     labels: Mapping[str, str] | None = None,
     version: str | None = None,
+    priority: int = 0,
 ) -> Started:
     """Start an execution of a flow.
 
@@ -84,6 +85,7 @@ async def execute(
         key: the same key and input again find the same execution, whatever the options are.
         labels: up to 20 words to find it by.
         version: of the flow; None takes the newest.
+        priority: of its steps where they wait for room in a process, from -100 to 100; 0 takes the flow's.
 
     Raises:
         DefinitionNotFoundError: there is no such flow, or no such version.
@@ -96,7 +98,7 @@ async def execute(
     if definition != plan.definition:
         plan = await node.definitions.register(definition, activate=False, derived=True)
         await node.definitions.refuse_unready(plan, "an execution with these options would use")
-    return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True)
+    return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True, priority=priority)
 
 
 async def execution(actor: Actor, node: Node, flow: str, saga_id: UUID) -> FlowExecution:
@@ -154,8 +156,18 @@ async def checked(actor: Actor, node: Node, flow: str, saga_id: UUID) -> None:
     await _of_flow(actor, node, flow, saga_id)
 
 
-async def request(actor: Actor, node: Node, flow: str, saga_id: UUID, asked: OperatorRequest) -> FlowExecution:
+async def request(
+    actor: Actor, node: Node, flow: str, saga_id: UUID, asked: OperatorRequest, *, request_id: str | None = None
+) -> FlowExecution:
     """Make a request of operators about an execution, and return how it is doing then.
+
+    Args:
+        actor: the actor; the saga's history keeps the name.
+        node: the engine.
+        flow: its name.
+        saga_id: the execution's id.
+        asked: the request.
+        request_id: names the request: made again, it changes nothing.
 
     Raises:
         SagaNotFoundError: this flow has no such execution.
@@ -163,7 +175,7 @@ async def request(actor: Actor, node: Node, flow: str, saga_id: UUID, asked: Ope
         RequestInvalidError, StoreUnavailableError: as of :func:`ask`.
     """
     await checked(actor, node, flow, saga_id)
-    await ask(actor, node, saga_id, asked, Precautions())
+    await ask(actor, node, saga_id, asked, Precautions.of(None, request_id))
     return await execution(actor, node, flow, saga_id)
 
 

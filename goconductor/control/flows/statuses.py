@@ -31,6 +31,9 @@ class FlowStatus(enum.StrEnum):
     """It was ended as it stood."""
 
 
+OVER = frozenset({FlowStatus.SUCCESS, FlowStatus.FAILURE, FlowStatus.ABORTED, FlowStatus.STOPPED})
+"""Of what has ended."""
+
 _OF_SAGA = {
     SagaStatus.QUEUED: FlowStatus.PENDING,
     SagaStatus.RUNNING: FlowStatus.PENDING,

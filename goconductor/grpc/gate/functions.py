@@ -6,6 +6,7 @@ _SAGAS = "goconductor.v1.Sagas"
 _DEFINITIONS = "goconductor.v1.Definitions"
 _SCHEDULES = "goconductor.v1.Schedules"
 _OPERATIONS = "goconductor.v1.Operations"
+_FLOWS = "goconductor.v1.Flows"
 
 FUNCTIONS: dict[str, str] = {
     f"{_SAGAS}.StartSaga": "sagas.starting.start",
@@ -51,6 +52,19 @@ FUNCTIONS: dict[str, str] = {
     f"{_SCHEDULES}.ResumeSchedule": "schedules.requests.resume",
     f"{_SCHEDULES}.FireSchedule": "schedules.requests.fire",
     "goconductor.v1.Dataflows.Run": "dataflows.runs.run",
+    f"{_FLOWS}.GetFlow": "flows.editing.lookup",
+    f"{_FLOWS}.GetStep": "flows.editing.lookup_step",
+    f"{_FLOWS}.CreateStep": "flows.editing.create_step",
+    f"{_FLOWS}.ReplaceStep": "flows.editing.replace_step",
+    f"{_FLOWS}.DeleteStep": "flows.editing.delete_step",
+    f"{_FLOWS}.ChangeFlow": "flows.editing.change_flow",
+    f"{_FLOWS}.Execute": "flows.executing.execute",
+    f"{_FLOWS}.GetExecution": "flows.executing.execution",
+    f"{_FLOWS}.GetStepResult": "flows.executing.step_result",
+    f"{_FLOWS}.PauseExecution": "flows.executing.request",
+    f"{_FLOWS}.ResumeExecution": "flows.executing.request",
+    f"{_FLOWS}.AbortExecution": "flows.executing.request",
+    f"{_FLOWS}.StopExecution": "flows.executing.stop",
     f"{_OPERATIONS}.GetReadiness": "installation.readiness.readiness",
     f"{_OPERATIONS}.ListParticipants": "installation.participants.participants",
     f"{_OPERATIONS}.GetLeader": "installation.participants.leader",

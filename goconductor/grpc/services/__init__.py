@@ -11,6 +11,7 @@ from goconductor.engine.node import Node
 from goconductor.gateway.gateway import Gateway
 from goconductor.grpc.services.dataflows import DataflowCalls
 from goconductor.grpc.services.definitions import DefinitionCalls
+from goconductor.grpc.services.flows import FlowCalls
 from goconductor.grpc.services.keys import KeyCalls
 from goconductor.grpc.services.operations import OperationCalls
 from goconductor.grpc.services.requests import RequestCalls
@@ -40,6 +41,7 @@ def methods_of(
         "Definitions": (DefinitionCalls(node, settings),),
         "Schedules": (ScheduleCalls(node, settings),),
         "Dataflows": (DataflowCalls(node, stopping),),
+        "Flows": (FlowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings),),
         "Keys": (KeyCalls(node),),
         "Workers": (WorkCalls(gateway, settings),),

@@ -44,6 +44,7 @@ FUNCTIONS: dict[str, str] = {
     "POST /flow/execute": "sagas.starting.start",
     "POST /flow/{saga_id}/events/{event}": "sagas.signals.signal",
     "GET /v1/flows/{name}": "flows.editing.lookup",
+    "PATCH /v1/flows/{name}": "flows.editing.change_flow",
     "GET /v1/flows/{name}/steps/{step}": "flows.editing.lookup_step",
     "PUT /v1/flows/{name}/steps/{step}": "flows.editing.replace_step",
     "DELETE /v1/flows/{name}/steps/{step}": "flows.editing.delete_step",

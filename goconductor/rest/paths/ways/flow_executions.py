@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
@@ -14,21 +15,21 @@ from goconductor.control.doors.limits import WAIT_SECONDS_MAX
 from goconductor.control.flows import executing
 from goconductor.control.flows.executing import FlowExecution, FlowStepResult
 from goconductor.control.flows.options import Options, read_retry
-from goconductor.control.flows.statuses import FlowStatus
+from goconductor.control.flows.statuses import OVER
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.events import AbortRequested, PauseRequested, ResumeRequested
+from goconductor.lifecycle.facts.events import AbortRequested, OperatorRequest, PauseRequested, ResumeRequested
 from goconductor.rest.http.asked import Body, MustSayWhy, RequestId, WithReason
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
 from goconductor.rest.http.ends import end_or_stop
 from goconductor.rest.http.parameters import STRICT, SagaId, StepId, below, idempotency_key
 from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
+from goconductor.saga.definition import PRIORITY_MAX
 from goconductor.saga.retry import SECONDS_MAX
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _OF_REQUEST: dict[int | str, dict[str, Any]] = dict.fromkeys((404, 409, 413, 415), _PROBLEM)
-_OVER = frozenset({FlowStatus.SUCCESS, FlowStatus.FAILURE, FlowStatus.ABORTED, FlowStatus.STOPPED})
 _NOT_YET: dict[str, Any] = {"model": FlowExecution, "description": "it has not ended: ask again"}
 _ENDED: dict[str, Any] = {"model": FlowExecution, "description": "it has ended, with its status"}
 
@@ -51,6 +52,9 @@ class Execution(Body):
     from_step: Annotated[str | None, Field(description="the step to start at; those before it are skipped")] = None
     labels: Annotated[dict[str, str] | None, Field(description="up to 20 words to find it by")] = None
     version: Annotated[str | None, Field(description="of the flow; null takes the newest")] = None
+    priority: Annotated[
+        int, Field(ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="of its steps where they wait for room; 0 takes the flow's")
+    ] = 0
 
 
 class Stop(MustSayWhy):
@@ -65,6 +69,10 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         prefix="/v1/flows/{name}/executions", tags=["flows"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM}
     )
     body_bytes_max = settings.limits.payload_bytes_max + ENVELOPE_BYTES
+
+    async def requested(request: Request, name: str, saga_id: UUID, asked: OperatorRequest, by: str) -> Response:
+        request_id = idempotency_key(request)
+        return document(await executing.request(asked_by(by), node, name, saga_id, asked, request_id=request_id))
 
     @routes.post(
         "",
@@ -84,7 +92,15 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
             from_step=asked.from_step,
         )
         started = await executing.execute(
-            asked_by(asked.by), node, name, asked.input, options, key=key, labels=asked.labels, version=asked.version
+            asked_by(asked.by),
+            node,
+            name,
+            asked.input,
+            options,
+            key=key,
+            labels=asked.labels,
+            version=asked.version,
+            priority=asked.priority,
         )
         if wait_seconds:
             await end_or_stop(node, started.saga_id, wait_seconds, stopping)
@@ -92,7 +108,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         headers = {"Location": below(request, f"/v1/flows/{name}/executions/{started.saga_id}")}
         if started.existing:
             headers["Idempotent-Replayed"] = "true"
-        return document(execution, 200 if execution.status in _OVER else 202, headers)
+        return document(execution, 200 if execution.status in OVER else 202, headers)
 
     @routes.get("/{saga_id}", response_model=FlowExecution, responses={404: _PROBLEM})
     async def get_execution(name: Name, saga_id: SagaId) -> Response:
@@ -110,18 +126,18 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         responses=_OF_REQUEST,
         openapi_extra=body_of(WithReason, required=False),
     )
-    async def pause(request: Request, name: Name, saga_id: SagaId) -> Response:
+    async def pause(request: Request, name: Name, saga_id: SagaId, _id: RequestId = None) -> Response:
         """Begin nothing new; what runs goes on, and its outcome is recorded."""
         asked = await read_body(request, WithReason, ENVELOPE_BYTES)
-        return document(await executing.request(asked_by(asked.by), node, name, saga_id, PauseRequested(reason=asked.reason)))
+        return await requested(request, name, saga_id, PauseRequested(reason=asked.reason), asked.by)
 
     @routes.post(
         "/{saga_id}/resume", response_model=FlowExecution, responses=_OF_REQUEST, openapi_extra=body_of(Body, required=False)
     )
-    async def resume(request: Request, name: Name, saga_id: SagaId) -> Response:
+    async def resume(request: Request, name: Name, saga_id: SagaId, _id: RequestId = None) -> Response:
         """Lift a pause."""
         asked = await read_body(request, Body, ENVELOPE_BYTES)
-        return document(await executing.request(asked_by(asked.by), node, name, saga_id, ResumeRequested()))
+        return await requested(request, name, saga_id, ResumeRequested(), asked.by)
 
     @routes.post(
         "/{saga_id}/abort",
@@ -129,10 +145,10 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         responses=_OF_REQUEST,
         openapi_extra=body_of(WithReason, required=False),
     )
-    async def abort(request: Request, name: Name, saga_id: SagaId) -> Response:
+    async def abort(request: Request, name: Name, saga_id: SagaId, _id: RequestId = None) -> Response:
         """Compensate what was done. It is refused once the pivot was sent."""
         asked = await read_body(request, WithReason, ENVELOPE_BYTES)
-        return document(await executing.request(asked_by(asked.by), node, name, saga_id, AbortRequested(reason=asked.reason)))
+        return await requested(request, name, saga_id, AbortRequested(reason=asked.reason), asked.by)
 
     @routes.post(
         "/{saga_id}/stop",
@@ -155,6 +171,6 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
                 stopping=stops,
             )
         execution = await executing.execution(ANYBODY, node, name, saga_id)
-        return document(execution, 200 if execution.status in _OVER else 202)
+        return document(execution, 200 if execution.status in OVER else 202)
 
     return routes

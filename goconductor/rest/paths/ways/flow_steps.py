@@ -1,4 +1,4 @@
-"""The steps of flows: looked up, added, replaced and taken out, each edit a new version."""
+"""Flows and their steps: looked up, added, replaced, taken out and changed, each edit a new version."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
+from msgspec import UNSET
 from pydantic import Field
 
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, asked_by
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.flows import editing
 from goconductor.control.flows.editing import FlowDetail, FlowStepDetail
+from goconductor.control.flows.edits import OwnFields
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.rest.http.asked import Body
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
 from goconductor.rest.http.parameters import STRICT, StepId
 from goconductor.rest.http.problems import Problem
+from goconductor.saga.definition import PRIORITY_MAX
+from goconductor.saga.retry import SECONDS_MAX
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _OF_EDIT: dict[int | str, dict[str, Any]] = dict.fromkeys((404, 409, 413, 415, 422), _PROBLEM)
@@ -39,6 +43,21 @@ class StepEdit(Body):
     made_of: Annotated[str | None, Field(description="the version that the flow must be at; null takes the newest")] = None
 
 
+class FlowChange(Body):
+    """What a flow itself is to have. What is left out stays as it is."""
+
+    priority: Annotated[
+        int | None, Field(ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="of the steps of its executions; null leaves it")
+    ] = None
+    timeout_seconds: Annotated[
+        float | None,
+        Field(
+            gt=0, le=SECONDS_MAX, allow_inf_nan=False, strict=False, description="null takes the limit away; left out leaves it"
+        ),
+    ] = None
+    made_of: Annotated[str | None, Field(description="the version that the flow must be at; null takes the newest")] = None
+
+
 def router(node: Node, settings: Settings) -> APIRouter:
     """Make the paths of a flow and of its steps, below ``/v1/flows``."""
     routes = APIRouter(prefix="/v1/flows/{name}", tags=["flows"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
@@ -48,6 +67,16 @@ def router(node: Node, settings: Settings) -> APIRouter:
     async def get_flow(name: Name, version: Annotated[str | None, Query(description="the newest by default")] = None) -> Response:
         """Return a flow with its steps, as new executions take it."""
         return document(await editing.lookup(ANYBODY, node, name, version))
+
+    @routes.patch("", response_model=FlowDetail, responses=_OF_EDIT, openapi_extra=body_of(FlowChange))
+    async def change_flow(request: Request, name: Name) -> Response:
+        """Change what a flow itself has, for its next executions: its priority, its timeout."""
+        change = await read_body(request, FlowChange, ENVELOPE_BYTES)
+        fields = OwnFields(
+            priority=UNSET if change.priority is None else change.priority,
+            timeout_seconds=change.timeout_seconds if "timeout_seconds" in change.model_fields_set else UNSET,
+        )
+        return document(await editing.change_flow(asked_by(change.by), node, name, fields, made_of=change.made_of))
 
     @routes.get("/steps/{step}", response_model=FlowStepDetail, responses={404: _PROBLEM})
     async def get_step(name: Name, step: StepId) -> Response:

@@ -1,0 +1,1 @@
+"""The commands of flows: their edits, and their executions."""
