@@ -221,9 +221,15 @@ class DefinitionSummary(Document):
 
 
 class DefinitionDetail(DefinitionSummary):
-    """One version with its document."""
+    """One version with its document.
+
+    Attributes:
+        document: as it is stored, whose hash is the version.
+        written: with its groups and switches, where it has any; registered again it is the same version.
+    """
 
     document: dict[str, Any]
+    written: dict[str, Any] | None = None
 
 
 class DefinitionList(Document):

@@ -190,3 +190,18 @@ async def test_two_versions_are_compared_files_or_registered_ones(command_line: 
     assert fixed.json["stays"] == "the saga's timeout differs, and its end was fixed when the saga started"
     unknown = await command_line.ask("definition", "diff", "order", "ordre")
     assert (unknown.code, "there is no definition of" in unknown.err) == (4, True)
+
+
+async def test_switches_and_groups_are_shown_as_they_were_written(command_line: Prompt, open_shop: Node, tmp_path: Path) -> None:
+    steps = [{"id": "g", "steps": [{"id": "a", "run": "shop.a", "undo": "none"}]}]
+    file = tmp_path / "grouped.json"
+    file.write_text(json.dumps({"name": "grouped", "steps": steps}))
+    await command_line.ask("definition", "register", str(file))
+    for what in ("grouped", str(file)):
+        assert json.loads((await command_line.ask("definition", "show", what)).out)["steps"] == steps
+        compiled = await command_line.ask("definition", "show", what, "--compiled")
+        assert [step["id"] for step in json.loads(compiled.out)["steps"]] == ["g.a"]
+        both = (await command_line.ask("definition", "show", what, "--json")).json
+        assert (both["document"]["steps"][0]["id"], both["written"]["steps"]) == ("g.a", steps)
+    refused = Prompt().run("definition", "show", str(file), "--compiled", "--json")
+    assert (refused.code, "--compiled is for" in refused.err) == (2, True)

@@ -22,7 +22,7 @@ from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit
-from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
+from goconductor.control.models import CheckedDefinitions, DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.orchy import importing
 from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
@@ -128,7 +128,7 @@ def import_(
                 return importing.load(data, participant=participant)
 
     async def shown() -> Exit:
-        typer.echo(_written(made(), Language.JSON), nl=False)
+        typer.echo(_written(versions.unregistered(made()), Language.JSON), nl=False)
         return Exit.OK
 
     if show_only:
@@ -189,31 +189,39 @@ def show(
     *,
     version: Version = None,
     form: Annotated[Language | None, choice(Language, "How it is written; JSON by default.", "--as")] = None,
+    as_compiled: Annotated[
+        bool, typer.Option("--compiled", help="With steps and conditions in place of groups and switches.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a definition, as it can be registered again: a registered one, or a file's, without a database.
 
-    --as writes it as YAML, as Python code, or as a diagram. With --json, its version and whether it is active as well.
+    --as writes it as YAML, as Python code, or as a diagram. --compiled writes it as it is stored: a switch is a value and steps
+    with conditions. With --json, both, its version and whether it is active.
     """
     if as_json and form is not None:
         fail("--as and --json exclude each other: --json prints a document of its own; leave one of them out", Exit.USAGE)
+    if as_compiled and (as_json or form is Language.MERMAID):
+        fail(
+            "--compiled is for --as json, yaml and python: --json prints both, and a diagram has the steps; leave it out",
+            Exit.USAGE,
+        )
     if _is_file(what):
         _without_version(what, version)
 
     async def shown() -> Exit:
         if _is_file(what):
             definition = loading.load_definition(read_file(what, what))
-            text = f"{versions.unregistered(definition).model_dump_json()}\n" if as_json else _written(definition, form)
+            found = versions.unregistered(definition)
+            text = f"{found.model_dump_json()}\n" if as_json else _written(found, form, as_compiled=as_compiled)
             typer.echo(text, nl=False)
             return Exit.OK
         async with client(settings_of(context)) as node:
             found = await versions.definition(actor(), node, what, version)
         if as_json:
             typer.echo(found.model_dump_json())
-        elif form in (None, Language.JSON):
-            typer.echo(json.dumps(found.document, indent=2, ensure_ascii=True))  # as it was stored, whatever we know of it
         else:
-            typer.echo(_written(loading.read(found.document), form), nl=False)
+            typer.echo(_written(found, form, as_compiled=as_compiled), nl=False)
         return Exit.OK
 
     run(shown())
@@ -327,18 +335,18 @@ def _without_version(what: str, version: str | None) -> None:
         fail(f"--version chooses among registered ones, and {what} is a file, which has one; leave it out", Exit.USAGE)
 
 
-def _written(definition: Definition, language: Language | None) -> str:
+def _written(definition: DefinitionDetail, language: Language | None, *, as_compiled: bool = False) -> str:
     """Write a definition; the text ends with a line's end."""
-    document = json.loads(definition.document())
+    document = definition.document if as_compiled or definition.written is None else definition.written
     match language:
         case None | Language.JSON:
             return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
         case Language.YAML:
             return write_yaml(document)
         case Language.PYTHON:
-            return as_python(definition)
+            return as_python(loading.read(definition.document), as_compiled=as_compiled)
         case Language.MERMAID:
-            return requests.diagram_of(plans.plan(definition))
+            return requests.diagram_of(plans.plan(loading.read(definition.document)))
 
 
 def _is_code(what: str) -> bool:

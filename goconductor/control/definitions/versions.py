@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from goconductor.control.actor import Actor
@@ -14,6 +16,7 @@ from goconductor.saga.definition import INSIDE, Definition
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
 from goconductor.saga.plan import Plan
+from goconductor.saga.writing.written.restoring import written
 from goconductor.system import checking as system
 
 
@@ -78,18 +81,30 @@ async def definition(actor: Actor, node: Node, saga: str, version: str | None = 
     """
     stored = await _stored(node, saga, version)
     summary = await _summary(node, stored)
-    return DefinitionDetail(**summary.model_dump(), document=msgspec.json.decode(stored.document))
+    document = msgspec.json.decode(stored.document)
+    return DefinitionDetail(**summary.model_dump(), document=document, written=_written(document))
 
 
 def unregistered(definition: Definition) -> DefinitionDetail:
     """Return one that lies in a file, as it would be registered."""
+    document = msgspec.json.decode(definition.document())
     return DefinitionDetail(
         saga=definition.name,
         version=definition.version,
         active=False,
         features=[*features_of(definition)],
-        document=msgspec.json.decode(definition.document()),
+        document=document,
+        written=_written(document),
     )
+
+
+def _written(document: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a stored document with its groups and switches; None where it has none, or is one that this code cannot read."""
+    try:
+        found: dict[str, Any] = msgspec.to_builtins(written(msgspec.convert(document, Definition)))
+    except msgspec.ValidationError:
+        return None
+    return None if found == document else found
 
 
 async def activate(actor: Actor, node: Node, saga: str, version: str) -> DefinitionSummary:

@@ -95,7 +95,7 @@ class DefinitionSummary(_message.Message):
     def __init__(self, saga: _Optional[str] = ..., version: _Optional[str] = ..., active: bool = ..., pinned: bool = ..., offered_by: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., waits_for: _Optional[_Iterable[str]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DefinitionDetail(_message.Message):
-    __slots__ = ("saga", "version", "active", "pinned", "offered_by", "features", "waits_for", "registered_at", "document")
+    __slots__ = ("saga", "version", "active", "pinned", "offered_by", "features", "waits_for", "registered_at", "document", "written")
     SAGA_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class DefinitionDetail(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     REGISTERED_AT_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    WRITTEN_FIELD_NUMBER: _ClassVar[int]
     saga: str
     version: str
     active: bool
@@ -114,7 +115,8 @@ class DefinitionDetail(_message.Message):
     waits_for: _containers.RepeatedScalarFieldContainer[str]
     registered_at: _timestamp_pb2.Timestamp
     document: _values_pb2.Value
-    def __init__(self, saga: _Optional[str] = ..., version: _Optional[str] = ..., active: bool = ..., pinned: bool = ..., offered_by: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., waits_for: _Optional[_Iterable[str]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., document: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
+    written: _values_pb2.Value
+    def __init__(self, saga: _Optional[str] = ..., version: _Optional[str] = ..., active: bool = ..., pinned: bool = ..., offered_by: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., waits_for: _Optional[_Iterable[str]] = ..., registered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., document: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., written: _Optional[_Union[_values_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class DefinitionList(_message.Message):
     __slots__ = ("definitions",)

@@ -61,6 +61,9 @@ _OPERATIONS = {"+", "==", "!=", "<", "<=", ">", ">="}
 _CONSTANTS = {"true", "false", "null"}
 _REPEAT = re.compile(r"\{(\d*),?(\d*)\}")
 _REPEATED_GROUP = re.compile(r"[)}]\{")
+_IDENTIFIER = re.compile(
+    r"(?!(?:in|as|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return|var|void|while|true|false|null)$)[A-Za-z_][A-Za-z0-9_]*"
+)
 _CATEGORY = re.compile(r"\\[pP]")
 _WIDE = re.compile(r"\.|\\[SDWx]|\[\^|\(\?|[^\x00-\x7f]")  # what becomes many states
 _SPELT_CHARACTER = re.compile(r"\\[0-7xXuU]")
@@ -303,12 +306,13 @@ def _is_text(token: _Token) -> bool:
     return token.kind == "raw" or (token.kind == "string" and "\\" not in token.text)
 
 
-def renamed(source: str, name_of: Callable[[str], str]) -> str:
+def renamed(source: str, name_of: Callable[[str], str], *, by_dots: bool = False) -> str:
     """Return a text in which the steps that it names by ``steps.x`` or ``steps["x"]`` have other names.
 
     Args:
         source: the text; it need not compile.
         name_of: gives for a step's name the one to write; the same where it stays.
+        by_dots: whether it is written as ``steps.x`` where it can be.
     """
     tokens, starts = map(list, zip(*_tokens(source), strict=True))
     for i in range(len(tokens) - 4, 0, -1):
@@ -317,5 +321,6 @@ def renamed(source: str, name_of: Callable[[str], str]) -> str:
         path, _ = _path(tokens, i)
         if len(path) > 1 and (name := name_of(path[1])) != path[1]:
             end = i + 3 if tokens[i + 1] == _DOT else i + 4
-            source = f"{source[: starts[i]]}steps[{json.dumps(name)}]{source[starts[end] :]}"
+            named = f".{name}" if by_dots and _IDENTIFIER.fullmatch(name) else f"[{json.dumps(name)}]"
+            source = f"{source[: starts[i]]}steps{named}{source[starts[end] :]}"
     return source

@@ -16,9 +16,11 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo, definition_of
+from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
+from goconductor.saga.writing.written.forms import Case, WrittenStep, below
+from goconductor.saga.writing.written.restoring import written
 
 WIDTH = 100
 """Longest line, in characters, where it can be broken."""
@@ -32,25 +34,32 @@ _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback", "locks"}
 _OF_MAP, _OF_REPEAT = frozenset({"item", "index"}), frozenset({"previous", "index"})
 
 
-def as_python(definition: Definition) -> str:
+def as_python(definition: Definition, *, as_compiled: bool = False) -> str:
     """Write a definition as Python code.
 
     Args:
         definition: one that can run.
+        as_compiled: whether groups and switches are written as the steps that they are compiled to.
 
     Raises:
         DefinitionError: Python could not make the same version; says why.
     """
-    writer = _Writer(definition)
+    writer = _Writer(definition, as_compiled=as_compiled)
+    if writer.nameless:  # only a compiled step has that name, such as the value of a group's condition
+        writer = _Writer(definition, as_compiled=True)
     if writer.refused:
         raise DefinitionError(definition.name, writer.refused, cannot="be written in Python")
     return writer.text
 
 
 class _Writer:
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, as_compiled: bool) -> None:
+        self._as_compiled = as_compiled
+        definition = self._form(definition)
         self.refused: list[str] = []
         """Why Python could not make this version."""
+        self.nameless = False
+        """Whether a step is named that no call makes by itself."""
         self._taken = {"Saga", "Lock", "Retry", "Undo", "optional", *keyword.kwlist, *keyword.softkwlist}
         self._saga = _variable(definition.name, self._taken)
         self._scopes: list[_Scope] = []
@@ -64,6 +73,9 @@ class _Writer:
         imported = ", ".join(sorted(made, key=lambda name: (name.islower(), name)))
         self.text = "\n".join([f"from goconductor import {imported}", "", *lines]) + "\n"
 
+    def _form(self, definition: Definition) -> Definition:
+        return definition if self._as_compiled else written(definition, full_names=True)
+
     def _lines(self, variable: str, definition: Definition) -> Iterator[str]:
         options = {
             "timeout": None if definition.timeout_seconds is None else _number(definition.timeout_seconds),
@@ -72,7 +84,7 @@ class _Writer:
             "input_schema": None if definition.input_schema is None else _constant(definition.input_schema),
         }
         yield _call(f"{variable} = Saga", [repr(definition.name)], options)
-        yield from self._all(definition.steps)
+        yield from self._all(definition.steps, variable, "")
         if definition.output is not None:
             yield _call(f"{variable}.returns", [self._binding(definition.output, "the saga's output")], {})
 
@@ -80,19 +92,31 @@ class _Writer:
         self, variable: str, steps: tuple[Step, ...], output: Binding | None = None, roots: frozenset[str] = frozenset({"input"})
     ) -> None:
         named = _named(steps, output)
-        variables = {step.id: _variable(step.id, self._taken) for step in steps if step.id in named}
-        self._scopes.append(_Scope(variable, {step.id for step in steps}, variables, set(), roots))
+        names = [*_names(steps)]
+        variables = {name: _variable(own_id, self._taken) for name, own_id, _ in names if name in named}
+        self._scopes.append(_Scope(variable, {name for name, *_ in names}, variables, set(), roots))
 
-    def _all(self, steps: Iterable[Step]) -> Iterator[str]:
+    def _all(self, steps: Iterable[Step], holder: str, path: str) -> Iterator[str]:
+        """Write steps.
+
+        Args:
+            steps: in their order.
+            holder: the variable of what they are added to.
+            path: the full name of the group or case that they are in; empty where they are in none.
+        """
         scope = self._scopes[-1]
         for step in steps:
+            name = below(path, step.id)
             yield from self._written(step)
-            target = f"{scope.variables[step.id]} = " if step.id in scope.variables else ""
-            yield self._step(step, f"{target}{scope.variable}")
-            scope.written.add(step.id)
+            target = f"{scope.variables[name]} = " if name in scope.variables else ""
+            yield self._step(step, f"{target}{holder}")
+            scope.written.add(name)
+            if isinstance(step, WrittenStep):
+                yield from self._all(step.steps or (), scope.variables.get(name, ""), name)
+                yield from self._cases(step.switch or (), name)
             if step.body:
-                self._enter(scope.variables[step.id], step.body, roots=_OF_MAP if step.map is not None else _OF_REPEAT)
-                yield from self._all(step.body)
+                self._enter(scope.variables[name], step.body, roots=_OF_MAP if step.map is not None else _OF_REPEAT)
+                yield from self._all(step.body, self._scopes[-1].variable, "")
                 self._scopes.pop()
 
     def _written(self, step: Step) -> Iterator[str]:
@@ -102,9 +126,19 @@ class _Writer:
         around, self._scopes = self._scopes, []
         name = step.id.rpartition(".")[2]
         variable = self._inside[id(step)] = _variable(name, self._taken)
-        self._enter(variable, step.saga.steps, step.saga.output)
-        yield from self._lines(variable, definition_of(step.saga, name))
+        inside = self._form(definition_of(step.saga, name))
+        self._enter(variable, inside.steps, inside.output)
+        yield from self._lines(variable, inside)
         self._scopes = around
+
+    def _cases(self, cases: Iterable[Case], switch: str) -> Iterator[str]:
+        scope = self._scopes[-1]
+        for case in cases:
+            name = below(switch, case.case)
+            when = {"when": None if case.when is None else repr(case.when)}
+            yield _call(f"{scope.variables[name]} = {scope.variables[switch]}.case", [repr(case.case)], when)
+            scope.written.add(name)
+            yield from self._all(case.steps, scope.variables[name], name)
 
     def _step(self, step: Step, target: str) -> str:
         if step.run:
@@ -120,6 +154,9 @@ class _Writer:
                     "registration; leave it out of the document."
                 )
             return _call(f"{target}.saga", [repr(step.saga.name)], {"id": self._id(step, step.saga.name)} | self._options(step))
+        if isinstance(step, WrittenStep) and (step.steps is not None or step.switch is not None):
+            kind = "group" if step.switch is None else "switch"
+            return _call(f"{target}.{kind}", [repr(step.id)], self._options(step))
         for field, value in _given(step).items():
             if field not in _OF_ALL and value and not (field == "inputs" and step.value is not None):
                 self.refused.append(f"step {step.id!r} runs no code and has {field!r}, which cannot be written in Python.")
@@ -171,7 +208,10 @@ class _Writer:
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case ("id" | "run" | "delay" | "wait" | "value" | "map" | "repeat" | "saga" | "savepoint", _):
+                case (
+                    "id" | "run" | "delay" | "wait" | "value" | "map" | "repeat" | "saga" | "savepoint" | "steps" | "switch",
+                    _,
+                ):
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"
@@ -236,16 +276,19 @@ class _Writer:
 
     def _object(self, step: str) -> str:
         """Return what stands for a step in Python: its variable, where it was written above."""
-        scope = next(each for each in reversed(self._scopes) if step in each.steps)
+        scope = next((each for each in reversed(self._scopes) if step in each.steps), None)
+        if scope is None:
+            self.nameless = True
+            return ""
         return scope.variables[step] if step in scope.written else f"{scope.variable}.later({step!r})"
 
 
 class _Scope(NamedTuple):
-    """Steps that are written side by side: those of the saga, of a map, or of a repeat.
+    """Steps that are written side by side: those of the saga, of a map, or of a repeat, and of the groups and cases among them.
 
     Attributes:
         variable: what they are added to.
-        steps: their ids.
+        steps: their full names, and those of groups and cases.
         variables: of those that are named further down.
         written: those that are written by now.
         roots: of references that it answers itself: those to a map's item within a repeat are the map's.
@@ -258,19 +301,40 @@ class _Scope(NamedTuple):
     roots: frozenset[str]
 
 
+def _names(steps: Iterable[Step], path: str = "") -> Iterator[tuple[str, str, Step | None]]:
+    """Yield the full name, the own id, and the step of all steps, those of groups included; a case is no step."""
+    for step in steps:
+        name = below(path, step.id)
+        yield name, step.id, step
+        if isinstance(step, WrittenStep):
+            yield from _names(step.steps or (), name)
+            for case in step.switch or ():
+                branch = below(name, case.case)
+                yield branch, case.case, None
+                yield from _names(case.steps, branch)
+
+
 def _named(steps: Iterable[Step], output: Binding | None) -> set[str]:
-    """Return the steps that are named below the place where they are written: also each map and repeat, by its steps."""
+    """Return the steps that are named below the place where they are written: also all that hold others, by these."""
     found: set[str] = set()
     above: set[str] = set()
-    for step in steps:
-        names = {*predecessors(step), step.fallback}
-        names |= {Reference.parse(each.ref).step for _, each in inputs_of(step) if each.ref is not None}
-        found |= {name for name in names if name is not None} & above
-        above.add(step.id)
-        if step.body:
-            found.add(step.id)
+    for name, _, step in _names(steps):
+        if step is not None:
+            found |= _uses(step) & above
+        above.add(name)
+        if step is None or step.body or (isinstance(step, WrittenStep) and (step.steps or step.switch)):
+            found.add(name)
     owner = None if output is None or output.ref is None else Reference.parse(output.ref).step
     return found if owner is None else found | {owner}
+
+
+def _uses(step: Step) -> set[str]:
+    """Return the steps that a step names, and what the steps in a map or repeat name around it."""
+    names = {*predecessors(with_body(step, ())), *((step.fallback,) if step.fallback is not None else ())}
+    names |= {str(Reference.parse(each.ref).step) for _, each in inputs_of(step) if each.ref is not None}
+    inside = [*_names(step.body)]
+    of_body = {used for *_, each in inside if each is not None for used in _uses(each)}
+    return names | (of_body - {name for name, *_ in inside})
 
 
 def _given(struct: msgspec.Struct) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from goconductor.saga.writing.written.forms import (
     WrittenDefinition,
     WrittenStep,
     below,
+    in_form,
     of_steps,
-    plain,
     texts,
 )
 from goconductor.saga.writing.written.names import Names
@@ -60,7 +60,7 @@ def compiled(written: WrittenDefinition, *, full_names: bool = False) -> tuple[D
     compiler = _Compiler(Names(written.steps, full_names=full_names))
     steps = tuple(compiler.sequence(written.steps, "", in_order=False))
     output = None if written.output is None else compiler.binding(written.output, "")
-    return plain(Definition, written, steps=steps, output=output), compiler.problems
+    return in_form(Definition, written, steps=steps, output=output), compiler.problems
 
 
 class _Compiler:
@@ -107,7 +107,7 @@ class _Compiler:
             undo = step.undo
             if isinstance(undo, Undo):
                 undo = replace(undo, inputs={parameter: self.binding(each, path) for parameter, each in undo.inputs.items()})
-            yield plain(
+            yield in_form(
                 Step,
                 step,
                 id=name,
@@ -130,11 +130,11 @@ class _Compiler:
     def _map(self, step: WrittenStep, map: Map, path: str) -> Map:
         inner = self._inside(step, path, IN_MAP)
         over = self.binding(Binding(ref=map.over), path).ref or ""
-        return plain(Map, map, over=over, do=self._body(step, inner, path))
+        return in_form(Map, map, over=over, do=self._body(step, inner, path))
 
     def _repeat(self, step: WrittenStep, repeat: Repeat, path: str) -> Repeat:
         inner = self._inside(step, path, IN_REPEAT)
-        return plain(Repeat, repeat, until=inner.expression(repeat.until, ""), do=self._body(step, inner, path))
+        return in_form(Repeat, repeat, until=inner.expression(repeat.until, ""), do=self._body(step, inner, path))
 
     def _inside(self, step: WrittenStep, path: str, roots: frozenset[str]) -> _Compiler:
         return _Compiler(self._names.inside(of_steps(step.body), path), self._roots | roots)
@@ -153,7 +153,7 @@ class _Compiler:
         steps = tuple(inner.sequence(step.saga.steps, "", in_order=False))
         output = None if step.saga.output is None else inner.binding(step.saga.output, "")
         self.problems += [f"{in_saga_of(step)}{problem}" for problem in inner.problems]
-        return plain(Child, step.saga, steps=steps, output=output)
+        return in_form(Child, step.saga, steps=steps, output=output)
 
     def _frame(
         self, step: WrittenStep, name: str, path: str, after: tuple[str, ...], when: str | None, guard: str

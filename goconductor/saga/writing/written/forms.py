@@ -18,13 +18,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
     Args:
         case: its name.
-        steps: what runs then, one after the other.
         when: a CEL condition over ``input`` and ``steps``; the last case may have none, and is then taken where no other is.
+        steps: what runs then, one after the other.
     """
 
     case: str
-    steps: tuple[WrittenStep, ...]
     when: str | None = None
+    steps: tuple[WrittenStep, ...]
 
 
 class WrittenMap(Map, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -104,15 +104,15 @@ def of_steps(steps: Iterable[Step]) -> tuple[WrittenStep, ...]:
     return tuple(step if isinstance(step, WrittenStep) else WrittenStep(**fields_of(step)) for step in steps)
 
 
-def plain(form: type[S], written: S, **fields: Any) -> S:
-    """Return what is written in the form that it is compiled to.
+def in_form(form: type[S], struct: msgspec.Struct, **fields: Any) -> S:
+    """Return what is written in the form that it is compiled to, or the other way round.
 
     Args:
-        form: its class.
-        written: an instance of a class that is made for writing.
-        fields: those that are compiled.
+        form: its class, or one that is made for writing.
+        struct: an instance of the other one.
+        fields: those that are other ones.
     """
-    return form(**{name: getattr(written, name) for name in form.__struct_fields__} | fields)
+    return form(**{name: getattr(struct, name) for name in form.__struct_fields__ if name not in fields} | fields)
 
 
 def fields_of(struct: msgspec.Struct) -> dict[str, Any]:
