@@ -221,12 +221,7 @@ class DefinitionSummary(Document):
 
 
 class DefinitionDetail(DefinitionSummary):
-    """One version with its document.
-
-    Attributes:
-        document: as it is stored, whose hash is the version.
-        written: with its groups and switches, where it has any; registered again it is the same version.
-    """
+    """One version with its document, whose hash is the version, and as it was written where it has groups or switches."""
 
     document: dict[str, Any]
     written: dict[str, Any] | None = None
