@@ -29,6 +29,7 @@ from goconductor.errors import PluginNotFoundError, StoreUnavailableError
 EPILOG = "Exit codes: 0 done; 1 refused, or the saga did not complete; 2 wrong command or settings; 3 unavailable; 4 not found."
 
 PAUSE_SECONDS = 0.5
+"""Seconds between two attempts to reach the database."""
 
 cli = typer.Typer(
     help="Decentralised saga coordination.",

@@ -14,6 +14,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.engine")
 
 FIRST_SECONDS = 3.0
+"""Seconds before the first log line about a bus that cannot be joined."""
 LAST_SECONDS = 60.0
 """Greatest seconds between two log lines about the wait."""
 AGAIN_SECONDS = 0.5

@@ -33,7 +33,9 @@ MESSAGE_BYTES_MAX = 1_000
 PLACES_BYTES_MAX = 2_600
 """Greatest size of all places together, in bytes."""
 PLACE_CHARACTERS_MAX = 300
+"""Number of characters of a fault that fit into an error's details."""
 RETRY_SECONDS = 1
+"""Seconds after which a client is asked to try again."""
 
 _BY_STATUS: dict[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,

@@ -20,8 +20,10 @@ from goconductor.saga.writing.builder import Saga
 I = TypeVar("I")  # noqa: E741
 
 POLL_SECONDS = 1.0
+"""Seconds between two looks for what waits, where nothing reports it."""
 LIMITS = Limits(statement_seconds=15.0, lock_seconds=10.0, idle_in_transaction_seconds=60.0, grace_seconds=5.0)
 KEPT_MAX = 500
+"""Greatest number of refused rows that are shown."""
 
 
 class Outbox(Writer):

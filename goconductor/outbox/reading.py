@@ -47,8 +47,11 @@ RETRY_SECONDS = (1.0, 60.0)
 LOOK_SECONDS = 10.0
 """Seconds between two looks at what waits and what is refused."""
 FORGET_SECONDS = 3600.0
+"""Seconds between two rounds that delete old refused rows."""
 DAY_SECONDS = 86_400.0
+"""Seconds of a day."""
 REASON_CHARACTERS_MAX = 2000
+"""Number of characters of a reason that are kept."""
 
 FINAL = (ArgumentError, PayloadError, RequestInvalidError, SagaAlreadyStartedError)
 """Errors of a start that another try does not help."""

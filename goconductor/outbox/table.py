@@ -16,6 +16,7 @@ ROWS_MAX = 200
 REFUSED_MAX = 10_000
 """Refused rows that are counted."""
 _LOCK = 1735353194
+"""First half of the advisory lock under which the table is made."""
 
 
 class Statements:

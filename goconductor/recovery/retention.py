@@ -28,6 +28,7 @@ from goconductor.redaction import logger_of
 logger = logger_of("goconductor.recovery")
 
 DAY_SECONDS = 86_400.0
+"""Seconds of a day."""
 LEASE_DAYS = 60 / DAY_SECONDS
 """Days after its expiry until the lease of a saga that is over is deleted."""
 INTERVAL_SECONDS = 600.0

@@ -22,6 +22,7 @@ from goconductor.schedules.fire_times import Cron, FireTimes, Interval, due
 FIRES_KEPT = 10
 """Number of fires that are kept with a schedule, the last ones; the sagas themselves are found by their label."""
 CATCH_UP_MAX = 100
+"""Greatest number of missed fires that are caught up."""
 LATE_SECONDS = 60.0
 """A fire that is late by more, in seconds, was missed: nobody led. It is caught up, or left out."""
 LABEL = "goconductor/schedule"

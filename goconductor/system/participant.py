@@ -21,8 +21,11 @@ from goconductor.system.secrets import Secret, Secrets
 SCRIPTS_AT_ONCE = 4
 """Processes of scripts that may run at once."""
 SCRIPT_SECONDS = 60.0
+"""Seconds of an attempt beyond the script's own time: it may wait for a process."""
 PUBLISH_SECONDS = 30.0
+"""Seconds of an attempt to publish."""
 GRPC_SECONDS = 30.0
+"""Seconds of an attempt to call over gRPC."""
 HTTP_SECONDS = 30.0
 """Seconds that an attempt may take, where the definition says nothing."""
 

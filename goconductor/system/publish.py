@@ -22,6 +22,7 @@ from goconductor.system.templates import ACTION_KEY, OUTPUT, Template, Values, t
 
 CONTENT_TYPE = "application/cloudevents+json"
 _TEXT_CHARACTERS_MAX = 255
+"""Greatest length of a message's type and of similar texts, in characters."""
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ StopMode = Literal["fast", "immediate", "kill"]
 
 SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 PREDECESSOR_SECONDS = 10.0
+"""Seconds that a server of the same folder has to end."""
 
 
 class PostgresAddress:

@@ -29,9 +29,11 @@ from goconductor.ports.bus_metrics import Statistic
 from goconductor.redaction import logger_of
 
 ASK_SECONDS = 1.0
+"""Seconds of one question to the brokers."""
 JOIN_SECONDS = 5.0
 """Seconds that ``subscribe`` waits for partitions. Where none are left it gets none, and that is no fault."""
 CLOSE_SECONDS = 5.0
+"""Seconds that producers have to send what they hold at a close."""
 
 REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001  (so its constants are called)
 

@@ -10,7 +10,9 @@ from goconductor.aio.reminders import Reminder
 from goconductor.redaction import logger_of
 
 FIRST_SECONDS = 5.0
+"""Seconds between the first two log lines about one kind of error."""
 LAST_SECONDS = 300.0
+"""Greatest number of seconds between two of them."""
 
 REMEDIES = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow Read, Write and Describe on the topic",

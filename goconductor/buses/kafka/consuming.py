@@ -20,7 +20,9 @@ from goconductor.errors import GoConductorError
 from goconductor.redaction import logger_of
 
 LOCAL_SECONDS = 1.0
+"""Delay in seconds below which a message that is given back waits in this process."""
 LOCAL_FOR_SECONDS = 5.0
+"""Seconds after its arrival during which it does so."""
 LOCAL_LEAST_SECONDS = 0.01
 """Least seconds of a delay, so that a receiver that gives back again and again does not spin."""
 RESTING_SECONDS = 0.3
@@ -30,6 +32,7 @@ LEAVING_SECONDS = 5.0
 WAITING_MAX = 10_000
 """Messages that may wait for their time; beyond that nothing more is fetched."""
 HELD_UP_MAX = 1_000
+"""Number of messages that one which waits here may hold up."""
 LOOK_SECONDS = 5.0
 """Seconds between two checks whether a message that waits holds up more than ``HELD_UP_MAX`` others."""
 

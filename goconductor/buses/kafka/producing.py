@@ -23,7 +23,9 @@ from goconductor.buses.kafka.records import Record
 from goconductor.redaction import logger_of
 
 POLL_SECONDS = 0.2
+"""Seconds of one wait for what the brokers confirm."""
 FULL_WAIT_SECONDS = 0.005
+"""Seconds between two attempts while the producer's queue is full."""
 LINGER_MS = 0.1
 """How long the producer of many waits for the next record, in milliseconds."""
 

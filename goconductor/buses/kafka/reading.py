@@ -26,12 +26,15 @@ from goconductor.buses.kafka.records import Arrived, read
 from goconductor.redaction import logger_of
 
 POLL_SECONDS = 0.05
+"""Seconds of one wait for messages."""
 FULL_POLL_SECONDS = 0.01
+"""The same while no more are wanted."""
 BATCH = 500
 """Messages handed over to the loop at once; and as many may be on their way to it before partitions are paused."""
 GATHER_SECONDS = 0.005
 """Seconds to wait for others when more than one message comes; a message that comes alone does not wait."""
 CLOSE_SECONDS = 10.0
+"""Seconds that a consumer has to leave its group."""
 STUCK_SECONDS = 30.0
 """Seconds, beyond the time limit of handing over, that no call of librdkafka should take."""
 

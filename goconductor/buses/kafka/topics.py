@@ -22,6 +22,7 @@ from goconductor.errors import BusUnavailableError, ConfigurationError, GoConduc
 from goconductor.redaction import logger_of
 
 REQUEST_SECONDS = 10.0
+"""Seconds that an administrative request may take."""
 COUNT_AGAIN_SECONDS = 300.0
 """Seconds after which the partitions of a topic in use are counted again, as somebody may have added some."""
 

@@ -14,10 +14,13 @@ from goconductor.buses.shared.parcels import Parcel, Parcels
 from goconductor.ports.bus import Message
 
 BATCH = 500
+"""Greatest number of records in a request, as the service says."""
 BATCH_BYTES_MAX = 640 * 1024
 """About 1 MiB when encoded, which is what a shard accepts in a second; a larger body would block the loop."""
 AT_ONCE = 4
+"""Number of requests to one stream at a time."""
 ANSWER_SECONDS = 10.0
+"""Seconds that the service has to answer."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -15,9 +15,13 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 128
+"""Greatest length of a stream's name, in characters."""
 ANSWER_SECONDS = 10.0
+"""Seconds that the service has to answer."""
 LOOK_SECONDS = 0.5
+"""Seconds between two looks at a stream that is not active yet."""
 HOURS_MIN = 24
+"""Hours for which a new stream keeps its records."""
 ABSENT = "ResourceNotFoundException"
 IN_USE = "ResourceInUseException"
 """Error code: the stream exists already, or is just being made or changed."""

@@ -27,11 +27,17 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 LOCAL_SECONDS = 5.0
+"""Delay in seconds below which a message that is given back waits in this process."""
 LOCAL_FOR_SECONDS = 10.0
+"""Seconds after its arrival during which it does so."""
 LOCAL_LEAST_SECONDS = 0.02
+"""Least seconds of such a delay."""
 WAITING_HOLDS_UP_MAX = 5_000
+"""Number of records that one which waits here may hold up."""
 RECORDS_MIN = 100
+"""Least number of records that a read asks for."""
 RECORDS_MAX = 10_000
+"""Greatest number of records that a read asks for, as the service says."""
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ HEADERS_BYTES_MAX = 64 * 1024
 RECORD_BYTES_MAX = 1 << 20
 PAYLOAD_BYTES_MAX = RECORD_BYTES_MAX - HEADERS_BYTES_MAX
 PARTITION_KEY_LENGTH_MAX = 256
+"""Greatest length of a partition key, in characters."""
 DELAY_SECONDS_MAX = 3_600.0
 """Greatest delay of a copy, in seconds; a later time was written by a clock that is wrong."""
 

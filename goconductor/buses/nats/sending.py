@@ -17,7 +17,9 @@ from goconductor.errors import BusUnavailableError, ConfigurationError
 from goconductor.ports.bus import Message
 
 AGAIN_SECONDS = 0.1
+"""Seconds between two attempts to send."""
 ANSWER_SECONDS = 5.0
+"""Seconds that the server has to confirm a message."""
 
 _Named = tuple[str, Message]
 

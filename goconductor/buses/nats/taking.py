@@ -26,12 +26,16 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 TICK_SECONDS = 1.0
+"""Seconds of quiet between two rounds of a subscription."""
 PULL_SECONDS = 30.0
+"""Seconds for which one pull request holds."""
 HEARTBEAT_SECONDS = 5.0
+"""Seconds between two signs of life of a pull request."""
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 ENDED = {"404", "408"}
 """Statuses of a pull request that has ended: there was nothing, or its time is over."""
 NANOSECONDS = 1_000_000_000
+"""In a second: the unit of the server's delays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,13 @@ from goconductor.buses.shared import bounds
 from goconductor.errors import ConfigurationError
 
 NAME_LENGTH_MAX = 255
+"""Greatest length of a stream's or consumer's name, in characters."""
 NAME_IN_USE = 10058
+"""The server's code for a stream that is there with other settings."""
 LOOK_AGAIN_SECONDS = 3_600.0
+"""Greatest number of seconds between two looks whether a topic has a consumer."""
 ANSWER_SECONDS = 5.0
+"""Seconds that the server has to answer."""
 
 
 class Topology:

@@ -27,6 +27,7 @@ from goconductor.postgres.setup import Setup, end
 from goconductor.redaction import logger_of
 
 HOUSEKEEPING_INTERVAL_SECONDS = 3600.0
+"""Seconds between two rounds that delete what nobody reads any more."""
 
 REST_SECONDS = 60.0
 """Seconds after its last use until a session for sending or for hints is closed."""

@@ -24,7 +24,9 @@ HINT_BYTES_MAX = 7900
 """Bytes of a notification, which the server limits to 8,000; an empty one means that any topic may have news."""
 
 AGAIN_SECONDS = 0.05
+"""Seconds before the first new attempt of what the database refused."""
 QUIET_HINTS = 1000
+"""Number of hints a second below which they are few."""
 HASTE = 10
 """Factor of the frequency of hints while all processes together send fewer than ``QUIET_HINTS`` a second (each receives all).
 With more they would only wake one another, and queue for the lock that each notification takes."""

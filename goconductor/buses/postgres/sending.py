@@ -17,6 +17,7 @@ from goconductor.ports.bus import Message
 from goconductor.postgres.session import Usable, transaction
 
 BATCH_MESSAGES_MAX = 1000
+"""Greatest number of messages in a statement."""
 BATCH_BYTES_MAX = 8 << 20
 NO_HINT_SECONDS = 60.0
 """Seconds without hints beside messages, after one that may have kept them from being written."""

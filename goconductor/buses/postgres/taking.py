@@ -24,6 +24,7 @@ TAKE_MAX = 500
 """Messages of one batch, so that an answer stays small."""
 
 AGAIN_SECONDS = 0.05
+"""Seconds before the first new attempt of what the database refused."""
 
 FIRST_WAIT_SECONDS = 0.03
 """Seconds until the next look after one that left room, unless there is a notification: so that more comes at once."""
@@ -34,7 +35,9 @@ SETTLE_SECONDS = 0.04
 CHECK_INTERVAL_SECONDS = 20.0
 """Seconds after which a turn asks the server something, however rare looks are, so that a half-dead session is noticed."""
 REGISTER_INTERVAL_SECONDS = 60.0
+"""Seconds between two registrations of a subscription."""
 RECLAIM_INTERVAL_SECONDS = 1.0
+"""Seconds between two looks for messages of readers that are gone."""
 
 HEAD_START_SECONDS = 0.03
 """Seconds by which others find what we gave back earlier than we do, so that a full process does not take it all again."""

@@ -18,6 +18,7 @@ from goconductor.buses.shared.link import Link
 from goconductor.errors import BusUnavailableError
 
 CLOSE_SECONDS = 1.0
+"""Seconds that a channel has to close."""
 BLOCKED = "the broker takes no messages now: an alarm is on (rabbitmq-diagnostics alarms); give it memory or disk"
 
 

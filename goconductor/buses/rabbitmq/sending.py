@@ -20,6 +20,7 @@ from goconductor.errors import BusUnavailableError
 from goconductor.ports.bus import Message
 
 AGAIN_SECONDS = 0.1
+"""Seconds between two attempts to send."""
 
 _TOO_LARGE = re.compile(r"larger than configured max size (\d+)")
 

@@ -26,7 +26,9 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 OPEN_SECONDS = 30.0
+"""Seconds that a channel has to open and to begin to consume."""
 CLOSE_SECONDS = 5.0
+"""Seconds that a channel has to close."""
 
 
 @dataclass(frozen=True, slots=True)

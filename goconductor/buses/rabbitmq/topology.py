@@ -14,8 +14,11 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 255
+"""Greatest length of a queue's name, in bytes."""
 DELAY_SECONDS_MAX = 86_400.0
+"""Greatest number of seconds that a message waits in a queue of delays. Then it waits again."""
 DELAY_QUEUE_EXPIRES_SECONDS = 86_400.0
+"""Seconds without use after which a queue of delays goes."""
 DELAY_QUEUE_DECLARE_SECONDS = 3_600.0
 """Seconds after which a delay's queue is declared again: it expires when it was neither read nor declared, messages or not."""
 

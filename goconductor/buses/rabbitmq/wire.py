@@ -24,6 +24,7 @@ HEADERS_BYTES_MAX = 64 * 1024
 
 _PLAIN_NAME = re.compile(r"(?!x-|goconductor-)[a-z][a-z0-9_.:-]{0,127}")
 _PERSISTENT = 2
+"""The delivery mode of a message that is written to disk."""
 
 
 def properties(message: Message, deliveries: int = 0) -> Basic.Properties:

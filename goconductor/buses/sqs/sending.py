@@ -15,9 +15,12 @@ from goconductor.buses.sqs.topology import ABSENT, Topology
 from goconductor.ports.bus import Message
 
 BATCH = 10
+"""Greatest number of messages in a request, as the service says."""
 BATCH_BYTES_MAX = 256 * 1024
 AT_ONCE = 8
+"""Number of requests to one queue at a time, unless it keeps an order."""
 ANSWER_SECONDS = 10.0
+"""Seconds that the service has to answer."""
 TOO_LARGE = {"BatchRequestTooLong", "InvalidAttributeValue", "InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"}
 
 

@@ -23,12 +23,19 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 BATCH = 10
+"""Greatest number of messages in a request, as the service says."""
 POLLS_AT_ONCE = 4
+"""Greatest number of requests that wait for messages of one queue."""
 SETTLE_AT_ONCE = 8
+"""Number of requests at a time that acknowledge or give back."""
 ANSWER_SECONDS = 10.0
+"""Seconds that the service has to answer, beyond what a poll waits."""
 LEAVE_SECONDS = 5.0
+"""Seconds that a stop waits for polls, and for what is still to be settled."""
 VISIBILITY_SECONDS_MAX = 43_200
+"""Greatest number of seconds that the service hides a message."""
 MARK_SECONDS = 600.0
+"""Seconds between two marks that a queue is in use."""
 LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid", *ABSENT}
 """Error codes of a message that is no longer ours: it comes again, or is gone."""
 

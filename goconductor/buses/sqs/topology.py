@@ -23,16 +23,22 @@ from goconductor.redaction import logger_of
 logger = logger_of(__name__)
 
 NAME_LENGTH_MAX = 80
+"""Greatest length of a queue's name, in characters."""
 FIFO_SUFFIX = ".fifo"
 HASH_LENGTH = 12
+"""Number of characters of the hash in a name."""
 GROUP_LENGTH = 12
+"""Number of characters of the group in a name that would be too long."""
 GROUP_TAG = "goconductor:group:"
 ALIVE_TAG = "goconductor:alive"
 SHORT_LIVED = "short"
 """Part of the names of queues that belong to one process."""
 ANSWER_SECONDS = 10.0
+"""Seconds that the service has to answer."""
 DELAY_SECONDS_MAX = 900
+"""Greatest number of seconds that the service delays a message."""
 LOOK_AT_MAX = 20
+"""Number of queues that one round looks at, to find those that nobody uses."""
 ABSENT = {"QueueDoesNotExist", "NonExistentQueue", "QueueDeletedRecently"}
 
 _GROUP_ID = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")

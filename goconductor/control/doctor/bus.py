@@ -17,6 +17,7 @@ from goconductor.ports.health import ExaminableBus
 
 TOPIC = "goconductor.doctor"
 ROUND_TRIP_SECONDS = 15.0
+"""Seconds that a message has to come back."""
 AGAIN_SECONDS = 2.0
 """Seconds between two sendings: a bus may lose a message, and one sent while the subscription begins may be missed."""
 CLOSE_SECONDS = 5.0

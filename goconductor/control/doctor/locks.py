@@ -11,9 +11,11 @@ from goconductor.ports.store import LockRow, Store
 from goconductor.ports.store.log.queues import is_over
 
 WAIT_WARNING_SECONDS = 3600.0
+"""Seconds of waiting for a lock from which it is a warning."""
 OVER_ERROR_SECONDS = 120.0
 """Seconds for which one may wait for a saga that is over: who waits looks again within a minute."""
 LOOKED_AT_MAX = 1_000
+"""Number of rows that are read."""
 
 
 async def of_locks(store: Store, now: float) -> Check:

@@ -56,6 +56,7 @@ from goconductor.saga.features import PAUSE_OF_CHILDREN, REWIND, REWIND_OF_MAP
 from goconductor.saga.plan import Plan
 
 REASON_CHARACTERS_MAX = 2_000
+"""Greatest length of a reason, in characters."""
 SKIPPED = "a compensation that is skipped on the way turns the saga back as a whole"
 ANSWER_SECONDS = 10.0
 """Seconds that a request waits for a database that has just become unavailable."""

@@ -39,6 +39,7 @@ from goconductor.grpc.v1.values_pb2 import Nothing, Value
 BACKLOG_MAX = 2_000
 """Messages that wait for a worker, beyond its credit, from which on it is not read."""
 PAUSE_SECONDS = 0.1
+"""Seconds between two looks at a backlog that is too long to read on."""
 
 
 class WorkCalls:

@@ -30,8 +30,9 @@ from goconductor.saga.growth import template
 
 # They are read again in each replay, so they never change.
 UNTAKEN_MAX = 100
+"""Number of the signals that a saga keeps for steps to come."""
 UNTAKEN_BYTES_MAX = 256 * 1024
-"""Number and bytes of the signals that a saga keeps for steps to come."""
+"""Bytes of these signals."""
 
 
 def received(fold: Fold, event: SignalReceived) -> None:

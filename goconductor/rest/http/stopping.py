@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from goconductor.aio.tasks import create_guarded_task
 
 LOOK_SECONDS = 0.25
+"""Seconds between two looks whether the server stops."""
 
 
 class Stopping:

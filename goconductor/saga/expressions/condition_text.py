@@ -19,7 +19,8 @@ from goconductor.errors import ConditionError
 
 NODE_BYTES = 32
 """Bytes that a value takes at least, for an estimate."""
-_ITERATIONS_MAX = 10_000  # CEL's own budget
+_ITERATIONS_MAX = 10_000
+"""Number of iterations that CEL allows in an expression."""
 
 ROOTS = frozenset({"input", "steps"})
 """The names of the data that every condition may ask about."""

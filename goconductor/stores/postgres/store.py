@@ -41,6 +41,7 @@ from goconductor.stores.postgres.reading.keys import KeyTable
 from goconductor.stores.postgres.reading.sagas import SagaTable
 
 QUICK_CONNECTIONS = 2
+"""Number of short calls at once on the sessions that append."""
 KEY_LOCK_SECONDS = 0.25
 """Seconds that a batch of starts waits for a key that somebody's open transaction holds. Then the others go on without it."""
 UNPRINTABLE = re.compile(r"[^ -~]")

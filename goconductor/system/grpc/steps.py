@@ -37,6 +37,7 @@ SAID_NO = frozenset(
 _TOO_LARGE = "message larger than max"
 """What gRPC says of a message beyond a limit, under the code that a busy server has too. It would be as large the next time."""
 _DETAILS_CHARACTERS_MAX = 300
+"""Number of characters of a server's message that are kept."""
 
 
 class GrpcSteps:

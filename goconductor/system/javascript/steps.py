@@ -31,6 +31,7 @@ _CHILD = Path(__file__).with_name("child.py")
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 """Variables without which an interpreter may not start; a script sees none."""
 _SHOWN_CHARACTERS_MAX = 500
+"""Number of characters of a script's error that are kept."""
 
 
 class JavascriptInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from goconductor.errors import JournalError, PayloadError
 from goconductor.ports.journal import EffectKey, Entry, Found, Journal
 
 TIMEOUT_SECONDS = 300.0
+"""Seconds of an attempt that no test reaches."""
 
 
 class JournalContract(ABC):

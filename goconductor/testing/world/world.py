@@ -49,6 +49,7 @@ from goconductor.testing.world.signalling import WorldStore
 from goconductor.testing.world.waiting import waits_for, waits_in_vain
 
 SWEEP_SECONDS = 0.5
+"""Seconds of the world's clock between two looks."""
 PACE_SECONDS = 1.0
 """Seconds by which the world's clock is moved, each time that as many have passed outside, while code of steps runs."""
 

@@ -22,6 +22,7 @@ from goconductor.ports.store import Store
 from goconductor.ports.store.leading.choices import BUS, ELECTION
 
 AGAIN_SECONDS = 0.25
+"""Seconds between two looks at a change that goes on."""
 
 
 class Ask(Protocol):

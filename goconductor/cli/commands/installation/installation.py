@@ -27,6 +27,7 @@ commands_of_letters = typer.Typer(
 commands_of_locks = typer.Typer(name="locks", help="Locks of sagas: who holds them, and who waits.", no_args_is_help=True)
 
 PAGE = 200
+"""Number of dead letters that are read at a time."""
 CLIENT = "client"
 """Name of a node without steps or doors."""
 

@@ -26,6 +26,7 @@ from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import Direction
 
 POLL_SECONDS = 0.5
+"""Seconds between two looks at a saga."""
 _AT_WORK = (StepStatus.QUEUED, StepStatus.RUNNING, StepStatus.COMPENSATING)
 _UNTOUCHED = (StepStatus.PENDING, StepStatus.WAITING, StepStatus.SKIPPED)
 

@@ -32,6 +32,7 @@ _PROBLEM: dict[str, Any] = {"model": Problem}
 WAIT_SECONDS_MAX = 10.0
 """Seconds that a poll waits at most: half of what a worker may be silent for."""
 OUTCOMES_MAX = 1_000
+"""Greatest number of outcomes in a request."""
 Session = Annotated[str, Path(description="the session, as it was answered", pattern="^[0-9a-f]{32}$")]
 
 

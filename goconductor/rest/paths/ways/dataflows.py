@@ -21,6 +21,7 @@ from goconductor.rest.http.problems import Problem
 from goconductor.rest.http.stopping import Stopping
 
 WAIT_SECONDS_MAX = 300.0
+"""Greatest number of seconds that a request waits for a run."""
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 Name = Annotated[str, Path(description="the dataflow's name", min_length=1, max_length=100)]

@@ -14,6 +14,7 @@ from goconductor.stores.memory.log.leases import MemoryLeases
 from goconductor.stores.memory.log.permits import MemoryPermits
 
 NEWCOMER_SECONDS = 1.0
+"""Seconds after its registration during which an instance is not missed."""
 
 
 class MemoryInstances:

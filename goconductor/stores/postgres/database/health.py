@@ -14,6 +14,7 @@ from goconductor.stores.postgres.database.revisions import REVISIONS, present_re
 from goconductor.stores.postgres.database.rights import NEEDS
 
 TIMEOUT_SECONDS = 5.0
+"""Seconds that the server has to accept a connection, and to answer."""
 
 SERVER = """
     SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding,

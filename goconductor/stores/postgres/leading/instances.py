@@ -36,6 +36,7 @@ logger = logger_of("goconductor.store")
 Steps: TypeAlias = Mapping[str, Mapping[str, object]]
 
 NEWCOMER_SECONDS = 1.0
+"""Seconds after its registration during which an instance is not missed."""
 
 LOCK_CLASS = "'goconductor.participants'::regclass::oid"
 

@@ -19,6 +19,7 @@ B = TypeVar("B", Append, Start)
 Columns = list[Any]
 
 DEADLOCK_RETRIES = 3
+"""Number of times that a statement is run again which was the victim of a deadlock."""
 _number = attrgetter("saga_id.int")
 _encode = msgspec.json.Encoder().encode
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

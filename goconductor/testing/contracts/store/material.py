@@ -30,8 +30,11 @@ from goconductor.ports.store import (
 from goconductor.saga.ids import DEFAULT_NAMESPACE, Direction
 
 FAR = 4_000_000_000.5
+"""A time that no test reaches, in seconds since 1970."""
 LONG_SECONDS = 600.0
+"""Seconds of a lease that no test outlives."""
 TIMEOUT_SECONDS = 300.0
+"""Seconds after which a test that waits fails."""
 
 
 class Faults(Protocol):
