@@ -19,6 +19,7 @@ from goconductor.cli.commands.installation.installation import commands_of_lette
 from goconductor.cli.commands.installation.keys import commands_of_key
 from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
+from goconductor.cli.commands.starting import init
 from goconductor.cli.commands.ways.dataflow import commands_of_dataflow
 from goconductor.cli.commands.ways.flow.editing import commands_of_flow
 from goconductor.cli.running import fail, run, settings_of
@@ -48,7 +49,7 @@ cli.add_typer(commands_of_key)
 cli.add_typer(commands_of_config)
 cli.add_typer(commands_of_bus)
 cli.add_typer(commands_of_election)
-for command in (participants, leader, doctor):
+for command in (init, participants, leader, doctor):
     cli.command()(command)
 
 
