@@ -13,6 +13,9 @@ Options = list[tuple[str, int]]
 REQUEST_ROOM_BYTES = 256 * 1024
 """Room in a request for all but the values that are kept, in bytes: names of sagas in bulk, labels, reasons."""
 
+METADATA_BYTES = 16 * 1024
+"""Room in a request's metadata, in bytes: of a token that is too large the gate says so, and not the transport."""
+
 _ALIVE: Options = [
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -34,6 +37,8 @@ def server_options(*, payload_bytes_max: int) -> Options:
         ("grpc.server.max_pending_requests", 100_000),
         ("grpc.server.max_pending_requests_hard_limit", 200_000),
         ("grpc.so_reuseport", 0),
+        ("grpc.max_metadata_size", METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
         ("grpc.max_receive_message_length", payload_bytes_max + REQUEST_ROOM_BYTES),
         ("grpc.max_send_message_length", -1),
     ]

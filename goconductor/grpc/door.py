@@ -12,7 +12,7 @@ from typing import Any
 import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
-from goconductor.control.authority.authenticating import Authenticator
+from goconductor.control.authority.opening import make_authenticator
 from goconductor.control.installation.readiness import readiness
 from goconductor.control.settings.doors import GrpcSettings
 from goconductor.control.settings.settings import Settings
@@ -73,10 +73,10 @@ class Door:
             gateway: has the tasks of workers; who made it closes it, before :meth:`stop`. None takes no workers.
         """
         self._node = node
+        authenticator = None
         if self._gate is not None:
-            rate = self._settings.auth.requests_per_second
-            self._gate.authenticator = Authenticator(lambda: node.store.keys, requests_per_second=rate)
-        self._methods |= methods_of(node, self._settings, self._stopping, gateway)
+            authenticator = self._gate.authenticator = make_authenticator(self._settings, lambda: node.store.keys)
+        self._methods |= methods_of(node, self._settings, self._stopping, gateway, authenticator)
 
     async def stop(self, grace_seconds: float) -> None:
         """Take no more calls, and end those that are open.

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from goconductor.control.authority.authenticating import Authenticator
+from goconductor.control.authority.opening import make_authenticator
 from goconductor.control.doors.conductor import Conductor, engine
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
@@ -66,6 +66,7 @@ def create_app(
     )
     node = engine(conductor) if isinstance(conductor, Conductor) else conductor
     stops = Stopping(stopping)
+    authenticator = make_authenticator(settings, lambda: node.store.keys) if asks else None
     app.include_router(sagas.router(node, settings, stops))
     app.include_router(events.router(node, stops))
     app.include_router(requests.router(node, settings))
@@ -83,7 +84,7 @@ def create_app(
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(keys.router(node))
-    app.include_router(health.router(node))
+    app.include_router(health.router(node, authenticator))
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
         metrics = node.observer.measure()
     if metrics is not None:
@@ -98,8 +99,7 @@ def create_app(
         from goconductor.observe.traces import Caller  # noqa: PLC0415  (needs the extra 'tracing')
 
         app.add_middleware(Caller)
-    if asks:
-        authenticator = Authenticator(lambda: node.store.keys, requests_per_second=settings.auth.requests_per_second)
+    if authenticator is not None:
         app.add_middleware(gate.Gate, authenticator=authenticator, open_paths=open_paths)
     app.add_middleware(HeadRequests)
     app.add_middleware(Guard, any_host=settings.rest.insecure or asks)

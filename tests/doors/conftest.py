@@ -27,6 +27,7 @@ from goconductor.rest.app import create_app
 from goconductor.stores.memory import MemoryStore
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.postgres import PostgresStore, migrate
+from tests.doors.issuer import Issuer
 from tests.doors.prompt import CANARY, Prompt
 
 if TYPE_CHECKING:
@@ -233,3 +234,11 @@ async def open_shop(command_line: Prompt, postgres_url: str) -> AsyncIterator[No
         yield node
     finally:
         await node.close()
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    issuer = Issuer()
+    await issuer.open()
+    yield issuer
+    await issuer.close()

@@ -1,10 +1,11 @@
-"""Who is behind a request: an API key becomes an actor, and a call that is open ends soon after its key.
+"""Who is behind a request: an API key or a token becomes an actor, and a call that is open ends soon after either.
 
 A server holds all live keys, which are few, and reads them anew when what it read is older than a second. So a request costs
 no statement of its own, and a revoked key is refused within a second. A key that is not among them may be younger than what was
 read. Then they are read once more first, at most ten times a second, whoever tries keys.
 
-A call that lasts, a stream or a long wait, is looked at every two seconds, and ends when its key does.
+A call that lasts, a stream or a long wait, is looked at every two seconds, and ends when its key or its token does. A token ends
+by itself, at a time that it says; what its issuer takes back before is noticed by nobody.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import Context
+from typing import Protocol
 
 import msgspec
 
 from goconductor.aio.tasks import create_guarded_task
 from goconductor.control.actor import Actor
-from goconductor.control.authority.keys import KEY, digest_of
+from goconductor.control.authority.keys import KEY, PREFIX, digest_of
 from goconductor.control.authority.rates import Rates
 from goconductor.errors import GoConductorError, StoreUnavailableError
 from goconductor.ports.store import KeyRow
@@ -36,7 +38,11 @@ SCHEME = "bearer"
 
 
 class UnauthenticatedError(GoConductorError):
-    """Nobody is known to be behind this request; send 'Authorization: Bearer' with a live API key."""
+    """Nobody is known to be behind this request; send 'Authorization: Bearer' with a live API key, or a token."""
+
+
+class ProviderUnavailableError(GoConductorError):
+    """The identity provider's keys cannot be read now, so no token can be checked; ask again later, or with an API key."""
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +50,25 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         actor: the actor of all requests.
-        key_id: the id of the API key.
+        key_id: the id of the API key; empty where a token was shown.
+        until: when the token ends, in seconds since 1970; None where an API key was shown, which the store has the end of.
     """
 
     actor: Actor
-    key_id: str
+    key_id: str = ""
+    until: float | None = None
+
+
+class TokenReader(Protocol):
+    """Reads tokens of an identity provider: :class:`goconductor.control.authority.tokens.reading.Tokens`."""
+
+    async def holder(self, token: str) -> tuple[Actor, float]: ...
+    async def trouble(self) -> str: ...
+
+
+def now() -> float:
+    """Return the time by which tokens end, in seconds since 1970."""
+    return time.time()
 
 
 class Authenticator:
@@ -57,9 +77,13 @@ class Authenticator:
     Args:
         keys: returns the store's keys.
         requests_per_second: how many requests a key may make; None is without a limit.
+        tokens: reads tokens; None takes API keys only.
     """
 
-    def __init__(self, keys: Callable[[], Keys], *, requests_per_second: float | None = None) -> None:
+    def __init__(
+        self, keys: Callable[[], Keys], *, requests_per_second: float | None = None, tokens: TokenReader | None = None
+    ) -> None:
+        self._tokens = tokens
         self._rates = Rates(requests_per_second)
         self._keys = keys
         self._live: dict[str, KeyRow] = {}
@@ -74,8 +98,10 @@ class Authenticator:
 
         Raises:
             UnauthenticatedError: it is none that is known.
+            ForbiddenError: its token gives no role.
             TooManyRequestsError: the key has made more than it may.
             StoreUnavailableError: the database cannot be reached.
+            ProviderUnavailableError: the identity provider's keys cannot be read.
         """
         if not authorization:
             raise UnauthenticatedError
@@ -83,6 +109,10 @@ class Authenticator:
             raise UnauthenticatedError("the header Authorization stands twice; send one")
         scheme, _, given = authorization[0].partition(" ")
         found = KEY.fullmatch(given.strip()) if scheme.lower() == SCHEME else None
+        if found is None and self._tokens is not None and scheme.lower() == SCHEME and not given.startswith(PREFIX):
+            actor, until = await self._tokens.holder(given.strip())
+            self._rates.take(actor.name)
+            return Principal(actor=actor, until=until)
         if found is None:
             raise UnauthenticatedError("the header Authorization is not 'Bearer' and an API key; send 'Bearer gck_…'")
         row = await self._row(found[1])
@@ -94,11 +124,22 @@ class Authenticator:
 
     async def stands(self, principal: Principal) -> bool:
         """Return whether somebody who was known still is. While the database cannot be reached nobody is forgotten."""
+        if principal.until is not None:
+            return now() < principal.until
         try:
             row = await self._row(principal.key_id)
         except StoreUnavailableError:
             return True
         return row is not None
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether tokens are taken beside API keys."""
+        return self._tokens is not None
+
+    async def trouble(self) -> str:
+        """Return why tokens cannot be checked now; empty where they can, or are not taken."""
+        return "" if self._tokens is None else await self._tokens.trouble()
 
     @asynccontextmanager
     async def held(self, principal: Principal) -> AsyncIterator[None]:
@@ -138,7 +179,7 @@ class Authenticator:
                         looking.cancel()
         except TimeoutError:
             if limit.expired():
-                problem = "the API key was revoked, or is over; what this request has done by then stands"
+                problem = "the API key or the token was revoked, or is over; what this request has done by then stands"
                 raise UnauthenticatedError(problem) from None
             raise
 

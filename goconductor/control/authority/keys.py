@@ -27,7 +27,8 @@ from goconductor.saga.ids import is_name
 
 logger = logger_of("goconductor.control")
 
-KEY = re.compile(r"gck_([0-9a-f]{12})_[0-9a-f]{64}")
+PREFIX = "gck_"
+KEY = re.compile(rf"{PREFIX}([0-9a-f]{{12}})_[0-9a-f]{{64}}")
 DAYS_MAX = 36_500
 """Greatest number of days after which an API key expires."""
 KEYS_MAX = 1000
@@ -96,7 +97,7 @@ async def create_key(actor: Actor, node: Node, name: str, roles: Sequence[str], 
         raise RequestInvalidError("the key", found)
     while True:
         key_id = secrets.token_hex(6)
-        key = f"gck_{key_id}_{secrets.token_hex(32)}"
+        key = f"{PREFIX}{key_id}_{secrets.token_hex(32)}"
         row = await node.store.keys.create(
             key_id=key_id,
             namespace=actor.namespace,

@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from goconductor.aio.recent import Recent
 from goconductor.errors import GoConductorError
+
+BUCKETS_MAX = 100_000
+"""Buckets that are kept at most; who has not asked for longest gets a full one."""
 
 
 class TooManyRequestsError(GoConductorError):
@@ -23,13 +27,13 @@ class Rates:
     def __init__(self, per_second: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: Recent[str, tuple[float, float]] = Recent(count_max=BUCKETS_MAX)
 
-    def take(self, key_id: str) -> None:
+    def take(self, holder: str) -> None:
         """Count a request.
 
         Args:
-            key_id: of a live key, so that there are no more buckets than keys.
+            holder: the id of a live key, or the name of who has shown a token.
 
         Raises:
             TooManyRequestsError: the key has none left.
@@ -38,9 +42,9 @@ class Rates:
             return
         room = max(2.0 * self._per_second, 1.0)
         now = self._clock()
-        left, at = self._buckets.get(key_id, (room, now))
+        left, at = self._buckets.use(holder) or (room, now)
         left = min(room, left + (now - at) * self._per_second)
         if left < 1.0:
-            self._buckets[key_id] = (left, now)
+            self._buckets.put(holder, (left, now))
             raise TooManyRequestsError
-        self._buckets[key_id] = (left - 1.0, now)
+        self._buckets.put(holder, (left - 1.0, now))

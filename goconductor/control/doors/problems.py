@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from goconductor.control.authority.authenticating import UnauthenticatedError
+from goconductor.control.authority.authenticating import ProviderUnavailableError, UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError
 from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import ForbiddenError
@@ -73,6 +73,7 @@ STEP_EXISTS = Kind("step-exists", 409, "The flow has another step of this id")
 TOO_MANY_REQUESTS = Kind("too-many-requests", 429, "This key has made more requests than it may")
 INTERNAL = Kind("internal", 500, "Something unforeseen went wrong")
 UNAVAILABLE = Kind("unavailable", 503, "The saga store cannot be reached now")
+PROVIDER_UNAVAILABLE = Kind("identity-provider-unavailable", 503, "The identity provider's keys cannot be read now")
 BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
 RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
 NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
@@ -102,6 +103,7 @@ KINDS: dict[type[GoConductorError], Kind] = {
     RequestIdReusedError: REQUEST_ID_TAKEN,
     SagaChangedError: CHANGED,
     StoreUnavailableError: UNAVAILABLE,
+    ProviderUnavailableError: PROVIDER_UNAVAILABLE,
     BusUnavailableError: BUS_UNAVAILABLE,
     RightsError: RIGHTS_MISSING,
     GatewayFullError: BUSY,

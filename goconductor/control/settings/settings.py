@@ -29,6 +29,7 @@ from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopbac
 from goconductor.control.settings.definitions import DefinitionSettings
 from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
 from goconductor.control.settings.events import EventSettings, over_known_bus
+from goconductor.control.settings.oidc import OidcSettings, asked_for
 from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
@@ -61,7 +62,7 @@ _OF_KUBERNETES = re.compile(r".*_SERVICE_HOST|.*_SERVICE_PORT(_\w+)?|.*_PORT_\d+
 _PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 """The value of ``…_PORT``, which for a Service called *goconductor-rest* has the very name of a setting."""
 
-_DOCUMENTS = ("others", "secrets")
+_DOCUMENTS = ("others", "secrets", "roles", "required_claims")
 """Settings that hold keys and values, which a variable gives as YAML."""
 BY_HAND = "Settings(…)"
 """Stands for the file in messages about settings that were made without one."""
@@ -86,6 +87,7 @@ class Settings(Section):
     recovery: RecoverySettings = RecoverySettings()
     retention: RetentionSettings = RetentionSettings()
     auth: AuthSettings = AuthSettings()
+    oidc: OidcSettings = OidcSettings()
     rest: RestSettings = RestSettings()
     grpc: GrpcSettings = GrpcSettings()
     gateway: GatewaySettings = GatewaySettings()
@@ -109,6 +111,11 @@ class Settings(Section):
     @classmethod
     def _bus_is_there(cls, events: EventSettings, info: ValidationInfo) -> EventSettings:
         return over_known_bus(events, info.data.get("bus"))
+
+    @field_validator("oidc")
+    @classmethod
+    def _tokens_are_asked_for(cls, oidc: OidcSettings, info: ValidationInfo) -> OidcSettings:
+        return asked_for(oidc, info.data.get("auth"))
 
     @model_validator(mode="wrap")
     @classmethod

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.gateway.gateway import Gateway
@@ -23,7 +24,11 @@ from goconductor.grpc.v1 import SERVICES
 
 
 def methods_of(
-    node: Node, settings: Settings, stopping: asyncio.Event, gateway: Gateway | None = None
+    node: Node,
+    settings: Settings,
+    stopping: asyncio.Event,
+    gateway: Gateway | None = None,
+    authenticator: Authenticator | None = None,
 ) -> dict[str, Callable[..., Any]]:
     """Return what is called for each method of all services, by the method's full name.
 
@@ -32,6 +37,7 @@ def methods_of(
         settings: has the limits.
         stopping: set when the server stops.
         gateway: has the tasks of workers; None takes no workers.
+        authenticator: of the door; None where nobody is asked.
     """
     requests = RequestCalls(node)
     by_name = requests.of_catalogue()
@@ -42,7 +48,7 @@ def methods_of(
         "Schedules": (ScheduleCalls(node, settings),),
         "Dataflows": (DataflowCalls(node, stopping),),
         "Flows": (FlowCalls(node, stopping),),
-        "Operations": (OperationCalls(node, settings),),
+        "Operations": (OperationCalls(node, settings, authenticator),),
         "Keys": (KeyCalls(node),),
         "Workers": (WorkCalls(gateway, settings),),
     }

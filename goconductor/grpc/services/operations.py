@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from goconductor.control.actor import ANYBODY, asked_by
+from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX, LOCKS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation import changes, dead_letters
@@ -31,15 +32,17 @@ class OperationCalls:
     Args:
         node: the engine.
         settings: has the names of buses and elections.
+        authenticator: of the door; None where nobody is asked.
     """
 
-    def __init__(self, node: Node, settings: Settings) -> None:
+    def __init__(self, node: Node, settings: Settings, authenticator: Authenticator | None = None) -> None:
+        self._authenticator = authenticator
         self._node = node
         self._named = {BUS: list(settings.bus.named()), ELECTION: list(settings.election.named())}
 
     async def get_readiness(self, _request: Nothing, _context: Any) -> pb.Readiness:
         """Say whether requests can be served."""
-        return message(pb.Readiness, await readiness(self._node))
+        return message(pb.Readiness, await readiness(self._node, self._authenticator))
 
     async def list_participants(self, request: pb.ListParticipantsRequest, _context: Any) -> pb.ParticipantList:
         """Return participants with their instances."""

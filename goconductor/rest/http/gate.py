@@ -14,10 +14,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from goconductor.control.actor import asked_by, known_as
-from goconductor.control.authority.authenticating import Authenticator, UnauthenticatedError
+from goconductor.control.authority.authenticating import Authenticator, ProviderUnavailableError, UnauthenticatedError
 from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import ForbiddenError, check_permitted
-from goconductor.control.doors.problems import FORBIDDEN, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
+from goconductor.control.doors.problems import FORBIDDEN, PROVIDER_UNAVAILABLE, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
 from goconductor.errors import StoreUnavailableError
 from goconductor.rest.http.functions import function_of
 from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
@@ -25,7 +25,9 @@ from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
 OPEN = frozenset({"/livez", "/readyz"})
 """Paths without a question. The answers have no more than whether the process is ready, and what is missing."""
 DOCUMENT = "/openapi.json"
-SECURITY: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer", "description": "an API key, gck_…"}}
+SECURITY: dict[str, Any] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "an API key, gck_…, or a token of oidc.issuer"}
+}
 """The security scheme in the document."""
 REFUSALS = (("401", "Unauthorized"), ("403", "Forbidden"), ("429", "Too Many Requests"))
 """What it may answer in place of an operation."""
@@ -77,6 +79,8 @@ class Gate:
             await answer(scope, receive, send)
         except StoreUnavailableError as error:
             await response(UNAVAILABLE, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
+        except ProviderUnavailableError as error:
+            await response(PROVIDER_UNAVAILABLE, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
         except ForbiddenError as error:
             await response(FORBIDDEN, str(error), path, headers=challenge("insufficient_scope"))(scope, receive, send)
         except TooManyRequestsError as error:

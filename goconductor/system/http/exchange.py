@@ -66,7 +66,14 @@ def tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max: int, seconds_left: float) -> Answer:
+async def exchange(
+    request: Request,
+    addresses: Sequence[str],
+    *,
+    body_bytes_max: int,
+    seconds_left: float,
+    context: ssl.SSLContext | None = None,
+) -> Answer:
     """Send a request to the first address that takes a connection, and read the answer.
 
     Args:
@@ -74,12 +81,13 @@ async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max
         addresses: of the host, checked.
         body_bytes_max: greatest size of the answer's body, in bytes.
         seconds_left: until the caller ends this. An address that does not answer leaves the others their part of it.
+        context: what certificates are checked by; None takes :func:`tls`.
 
     Raises:
         TemporaryError: nobody takes the connection, it is lost, or what comes is no HTTP.
         PermanentError: the answer is too large.
     """
-    reader, writer = await _connected(request, addresses, seconds_left)
+    reader, writer = await _connected(request, addresses, seconds_left, context)
     try:
         return await _answer(request, reader, writer, body_bytes_max)
     except OSError as error:
@@ -91,7 +99,7 @@ async def exchange(request: Request, addresses: Sequence[str], *, body_bytes_max
 
 
 async def _connected(
-    request: Request, addresses: Sequence[str], seconds_left: float
+    request: Request, addresses: Sequence[str], seconds_left: float, context: ssl.SSLContext | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     problem, clock = "", asyncio.get_running_loop()
     ends_at = clock.time() + seconds_left
@@ -103,7 +111,7 @@ async def _connected(
                 return await asyncio.open_connection(
                     address,
                     request.port,
-                    ssl=tls() if request.secure else None,
+                    ssl=(context or tls()) if request.secure else None,
                     server_hostname=request.host if request.secure else None,
                     limit=_READ_BYTES,
                 )

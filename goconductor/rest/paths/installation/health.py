@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.doors.problems import NOT_READY
 from goconductor.control.installation.readiness import READY, readiness
 from goconductor.control.models import Readiness
@@ -14,7 +15,7 @@ from goconductor.rest.http.parameters import STRICT
 from goconductor.rest.http.problems import RETRY_AFTER, Problem, ProblemPlace, response
 
 
-def router(node: Node) -> APIRouter:
+def router(node: Node, authenticator: Authenticator | None) -> APIRouter:
     """``/livez`` and ``/readyz``."""
     routes = APIRouter(tags=["health"], dependencies=STRICT, responses={400: {"model": Problem}})
 
@@ -28,7 +29,7 @@ def router(node: Node) -> APIRouter:
     @routes.get("/readyz", response_model=Readiness, responses={503: {"model": Problem}})
     async def readyz() -> Response:
         """Answer whether the store is reached and its schema fits; if not, with 503 and the name of the part."""
-        found = await readiness(node)
+        found = await readiness(node, authenticator)
         if found.ready:
             return document(found)
         missing = [ProblemPlace(path=part, problem=what) for part, what in found.parts.items() if what != READY]
