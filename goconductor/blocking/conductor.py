@@ -49,7 +49,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[O]: ...
     @overload
@@ -60,7 +60,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]: ...
     def start(
@@ -70,7 +70,7 @@ class BlockingConductor(BlockingClient):
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: BlockingTransaction | None = None,
     ) -> BlockingSaga[Any]:
         """Start a saga.
@@ -80,7 +80,8 @@ class BlockingConductor(BlockingClient):
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
-            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
+            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first; None takes
+                the definition's.
             transaction: your own open transaction in the database of the saga log, over psycopg 3: a connection of psycopg,
                 SQLAlchemy's ``Session``, ``scoped_session`` or ``Connection``, or Django's ``connection`` inside of
                 ``transaction.atomic()``. The saga begins when it commits, or never; call :meth:`BlockingSaga.begin` after the

@@ -64,7 +64,7 @@ class Starting:
         reply: bool = True,
         transaction: Transaction | None = None,
         identity: Any = msgspec.UNSET,
-        priority: int = 0,
+        priority: int | None = None,
         restart: Restart | None = None,
     ) -> Started:
         """Start a saga.
@@ -78,7 +78,7 @@ class Starting:
             reply: whether this process wants the notice of the end at once.
             transaction: the caller's own, in the database of the saga log; the saga exists from its commit on, and :meth:`begin`
                 begins it then.
-            priority: of its steps where they wait for room in a process; greater ones come first; 0 takes the definition's.
+            priority: of its steps where they wait for room in a process; greater ones come first; None takes the definition's.
             identity: compared in place of the input when the key has started a saga before; the input, if left out.
             restart: the saga that had ended in whose place it begins, and who asked for that; not with a transaction.
 
@@ -104,7 +104,7 @@ class Starting:
             labels=words,
             reply_to=reply_to,
             identity=identity,
-            priority=priority or plan.definition.priority,
+            priority=plan.definition.priority if priority is None else priority,
         )
         if transaction is None and self._listeners and not started.existing:
             await notify(self._listeners, "saga_started", started.saga_id, plan.name)

@@ -88,7 +88,7 @@ class Client:
         labels: Mapping[str, str] | None = None,
         version: str | None = None,
         wait_seconds: float = 0.0,
-        priority: int = 0,
+        priority: int | None = None,
     ) -> SagaDetail:
         """Start a saga.
 
@@ -99,7 +99,8 @@ class Client:
             labels: up to 20 words to find it by.
             version: of the definition; None takes the active one.
             wait_seconds: how long to wait for its end, up to 300.
-            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
+            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first; None takes
+                the definition's.
 
         Raises:
             ArgumentError: an argument is of another type.

@@ -38,7 +38,7 @@ def _reader(outbox: Outbox, node: Node, conductor: Conductor, standings: dict[st
             key=row.key,
             labels=row.labels,
             input_type=saga.input_type if saga is not None else None,
-            priority=row.priority,
+            priority=row.priority or None,
         )
 
     def count(started: int, refused: int) -> None:

@@ -72,7 +72,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: Transaction | None = None,
     ) -> SagaHandle[O]: ...
     @overload
@@ -83,7 +83,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: Transaction | None = None,
     ) -> SagaHandle[Any]: ...
     async def start(
@@ -93,7 +93,7 @@ class Conductor:
         *,
         key: str | None = None,
         labels: Mapping[str, str] | None = None,
-        priority: int = 0,
+        priority: int | None = None,
         transaction: Transaction | None = None,
     ) -> SagaHandle[Any]:
         """Start a saga.
@@ -103,7 +103,8 @@ class Conductor:
             input: its input.
             key: the same key again finds the same saga; up to 255 printable ASCII characters.
             labels: up to 20 words to find it by, each name and value a text.
-            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
+            priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first; None takes
+                the definition's.
             transaction: your own open transaction in the database of the saga log: an asyncpg connection, SQLAlchemy's
                 ``AsyncSession`` or ``AsyncConnection``, or a psycopg ``AsyncConnection``. The saga begins when it commits, or
                 never; call :meth:`SagaHandle.begin` after the commit. Until then nobody sees it, and another start with its key

@@ -98,7 +98,7 @@ async def execute(
     if definition != plan.definition:
         plan = await node.definitions.register(definition, activate=False, derived=True)
         await node.definitions.refuse_unready(plan, "an execution with these options would use")
-    return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True, priority=priority)
+    return await starting.start(actor, node, plan, input, key=key, labels=labels, reply=True, priority=priority or None)
 
 
 async def execution(actor: Actor, node: Node, flow: str, saga_id: UUID) -> FlowExecution:

@@ -98,7 +98,7 @@ async def restart(
             labels={name: value for name, value in head.labels.items() if not name.startswith(RESERVED)} | {LABEL: str(saga_id)},
             reply=False,
             identity=key,
-            priority=state.priority,
+            priority=state.priority if plan.version == head.version else state.priority or None,
             restart=(restart := Restart(saga_id=saga_id, asked=asked, request_id=request_id)),
         )
         if not started.existing:

@@ -54,7 +54,7 @@ async def start(
     reply: bool = False,
     transaction: Transaction | None = None,
     input_type: Any = None,
-    priority: int = 0,
+    priority: int | None = None,
 ) -> Started:
     """Start a saga. All doors come here, so that all refuse the same.
 
@@ -70,7 +70,8 @@ async def start(
         transaction: the caller's own, as :meth:`Starting.start` has it.
         input_type: the type that the definition's schema was made from, which is checked faster than the schema; None checks the
             schema.
-        priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first.
+        priority: of its steps where they wait for room in a process; from -100 to 100, greater ones come first; None takes the
+            definition's.
 
     Raises:
         DefinitionNotFoundError: no definition has this name.
@@ -82,7 +83,7 @@ async def start(
     """
     if key is not None or labels is not None:
         check_names(key, {} if labels is None else labels)
-    if type(priority) is not int or priority:
+    if priority is not None:
         check_priority(priority)
     plan = await plan_of(node, saga, version) if isinstance(saga, str) else saga
     identity: Any = msgspec.UNSET

@@ -153,7 +153,7 @@ class SagaCalls:
             labels=dict(request.labels),
             version=given(request, "version"),
             reply=reply,
-            priority=request.priority,
+            priority=given(request, "priority"),
         )
 
     async def _outcome(self, request: pb.StartOfMany) -> pb.StartOutcome:

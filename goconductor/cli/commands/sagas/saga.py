@@ -45,8 +45,13 @@ def start(
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for its end.")] = 0.0,
     priority: Annotated[
-        int, typer.Option(min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Of its steps where they wait for room; greater ones first.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=-PRIORITY_MAX,
+            max=PRIORITY_MAX,
+            help="Of its steps where they wait for room; greater ones first. The definition's by default.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a saga. With --wait, 1 is the exit code unless it completes in time."""
@@ -141,7 +146,7 @@ async def _start(
     key: str | None,
     labels: list[str],
     wait_seconds: float,
-    priority: int,
+    priority: int | None,
     as_json: bool,
 ) -> Exit:
     words = filters.read_labels(labels)

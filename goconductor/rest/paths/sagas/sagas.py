@@ -59,8 +59,13 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         label: Annotated[list[str] | None, Query(description="name=value; may be repeated")] = None,
         version: Annotated[str | None, Query(description="of the definition; the active one by default")] = None,
         priority: Annotated[
-            int, Query(ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="of its steps where they wait for room; greater ones first")
-        ] = 0,
+            int | None,
+            Query(
+                ge=-PRIORITY_MAX,
+                le=PRIORITY_MAX,
+                description="of its steps where they wait for room; greater ones first; the definition's by default",
+            ),
+        ] = None,
         _key: Annotated[
             str | None,
             Header(
