@@ -7,7 +7,6 @@ a key, and a request an id, which are drawn where none is given.
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,8 @@ import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
 from goconductor.aio.backoff import Backoff
+from goconductor.control.authority.bearer import Bearer, Metadata, Token
 from goconductor.control.models import DefinitionSummary, History, HistoryEntry, SagaDetail, SagaPage
-from goconductor.control.settings.settings import API_KEY_VARIABLE
 from goconductor.errors import GoConductorError, check_type
 from goconductor.grpc.answers import document, error_of
 from goconductor.grpc.channel import client_options
@@ -48,6 +47,9 @@ class Client:
         credentials: of the channel, where the server, or a proxy before it, speaks TLS; None speaks without.
         api_key: who calls; None takes the variable ``GOCONDUCTOR_API_KEY``, if it is there. Without TLS whoever is on the way can
             read it.
+        token: in place of that, where tokens of an identity provider come from: the path of a file, read again when it changes,
+            or a function, called for each call, that returns one or is awaited for it. Without either, the variable
+            ``GOCONDUCTOR_TOKEN_FILE`` may name a file.
         timeout_seconds: how long a call may take, with all its tries.
     """
 
@@ -57,13 +59,13 @@ class Client:
         *,
         credentials: grpc.ChannelCredentials | None = None,
         api_key: str | None = None,
+        token: Token | None = None,
         timeout_seconds: float = 60.0,
     ) -> None:
         self._target = target
         self._credentials = credentials
         self._timeout_seconds = timeout_seconds
-        key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
-        self._metadata = (("authorization", f"Bearer {key}"),) if key else None
+        self._bearer = Bearer(api_key, token)
         self._channel: Any = None
 
     async def __aenter__(self) -> Self:
@@ -206,10 +208,12 @@ class Client:
         pauses = Backoff(*_PAUSES, jitter=0.5)
         while True:
             fields = {"saga_id": str(saga_id), "after": after}
-            call = self._begin("WatchSaga", None, request_of(_METHODS["WatchSaga"].input_type, fields))
+            request, heard = request_of(_METHODS["WatchSaga"].input_type, fields), False
+            call = self._begin("WatchSaga", None, request, await self._bearer.metadata())
             try:
                 while (event := await self._read(call)) is not grpc.aio.EOF:
                     pauses.reset()
+                    heard = True
                     match event.WhichOneof("said"):
                         case "entry":
                             after = event.entry.seq
@@ -217,7 +221,8 @@ class Client:
                         case "ended":
                             return
             except grpc.aio.AioRpcError as error:
-                if error.code() not in _GONE:
+                renewed = heard and self._bearer.renews and error.code() is grpc.StatusCode.UNAUTHENTICATED
+                if error.code() not in _GONE and not renewed:
                     raise error_of(error, self._target) from None
             finally:
                 call.cancel()
@@ -321,9 +326,10 @@ class Client:
         pauses, loop = Backoff(*_PAUSES, jitter=0.5), asyncio.get_running_loop()
         ends = loop.time() + self._timeout_seconds + wait_seconds
         while True:
+            metadata = await self._bearer.metadata()
             try:
                 with self._open_all_along():
-                    return await self._begin(name, max(ends - loop.time(), 0.001), request)
+                    return await self._begin(name, max(ends - loop.time(), 0.001), request, metadata)
             except grpc.aio.AioRpcError as error:
                 pause = pauses.next()
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or loop.time() + pause >= ends:
@@ -334,7 +340,7 @@ class Client:
         with self._open_all_along():
             return await call.read()
 
-    def _begin(self, name: str, timeout_seconds: float | None, request: Any) -> Any:
+    def _begin(self, name: str, timeout_seconds: float | None, request: Any, metadata: Metadata) -> Any:
         if self._channel is None:
             raise GoConductorError("the client is not open; use it in 'async with Client(…) as client:'")
         method = _METHODS[name]
@@ -343,7 +349,7 @@ class Client:
             f"/{method.containing_service.full_name}/{name}",
             request_serializer=_written,
             response_deserializer=GetMessageClass(method.output_type).FromString,
-        )(request, timeout=timeout_seconds, metadata=self._metadata)
+        )(request, timeout=timeout_seconds, metadata=metadata)
 
     @contextmanager
     def _open_all_along(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from msgspec import to_builtins
 from goconductor.aio.backoff import Backoff
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
-from goconductor.control.settings.settings import API_KEY_VARIABLE
+from goconductor.control.authority.bearer import Bearer, Token
 from goconductor.engine.steps.action import Action
 from goconductor.engine.steps.registry import StepRegistry, check
 from goconductor.errors import DefinitionError, check_type
@@ -60,6 +60,8 @@ class Worker(StepRegistry):
         name: the worker's name, for people; the machine's and the process's by default.
         credentials: of the channel, where the server, or a proxy before it, speaks TLS; None speaks without.
         api_key: who works; None takes the variable ``GOCONDUCTOR_API_KEY``, if it is there. Its role is ``worker``.
+        token: in place of that, where tokens of an identity provider come from: the path of a file, read again when it changes,
+            or a function that returns one or is awaited for it. A stream that ends with its token is opened again with the next.
         drain_seconds: how long tasks may take to finish when it stops.
 
     Raises:
@@ -76,6 +78,7 @@ class Worker(StepRegistry):
         name: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         api_key: str | None = None,
+        token: Token | None = None,
         drain_seconds: float = 20.0,
     ) -> None:
         check_type("target", target, str, "the server's address, such as 'localhost:50051'")
@@ -84,8 +87,8 @@ class Worker(StepRegistry):
         self._target = target
         self._worker_name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._credentials = credentials
-        key = os.environ.get(API_KEY_VARIABLE) if api_key is None else api_key
-        self._metadata = (("authorization", f"Bearer {key}"),) if key else None
+        self._bearer = Bearer(api_key, token)
+        self._was_welcome = False
         self._drain_seconds = drain_seconds
         self._session: str | None = None
         self._outbox: asyncio.Queue[pb.FromWorker] | None = None
@@ -124,7 +127,8 @@ class Worker(StepRegistry):
                 try:
                     await self._serve_once(work, stopping, pauses)
                 except grpc.aio.AioRpcError as error:
-                    if error.code() in _FINAL:
+                    renewed = self._was_welcome and self._bearer.renews and error.code() is grpc.StatusCode.UNAUTHENTICATED
+                    if error.code() in _FINAL and not renewed:
                         raise error_of(error, self._target) from None
                     if trouble.is_due():
                         logger.warning("no stream to %s (%s), trying again: %s", self._target, error.code().name, error.details())
@@ -144,12 +148,14 @@ class Worker(StepRegistry):
 
     async def _serve_once(self, work: Work, stopping: asyncio.Event, pauses: Backoff) -> None:
         """Serve over one stream, until it ends, or this worker stops and has finished."""
+        self._was_welcome = False
+        metadata = await self._bearer.metadata()
         async with self._channel() as channel:
             call = channel.stream_stream(
                 METHOD,
                 request_serializer=pb.FromWorker.SerializeToString,
                 response_deserializer=pb.ToWorker.FromString,
-            )(metadata=self._metadata)
+            )(metadata=metadata)
             tasks: list[asyncio.Task[Any]] = []
             try:
                 hello = pb.FromWorker(hello=self._hello(work))
@@ -159,6 +165,7 @@ class Worker(StepRegistry):
                 if first is grpc.aio.EOF:
                     return
                 self._welcomed(work, first.welcome)
+                self._was_welcome = True
                 pauses.reset()
                 tasks.append(create_guarded_task(self._write(call), name="writing to the server"))
                 reading = asyncio.create_task(self._read(call, work), name="reading the server")

@@ -12,6 +12,7 @@ import pytest
 from goconductor import Saga
 from goconductor.control.actor import Actor
 from goconductor.control.authority import authenticating
+from goconductor.control.authority.authenticating import UnauthenticatedError
 from goconductor.control.authority.keys import list_keys, revoke_key
 from goconductor.control.authority.roles import ForbiddenError
 from goconductor.grpc import Client
@@ -124,3 +125,34 @@ async def test_a_stream_ends_soon_after_its_key(guarded: Server, monkeypatch: py
     assert Refusal(await ended(hand)).kind == "unauthenticated"
     await eventually(lambda: not guarded.gateway.sessions)
     await hand.close()
+
+
+async def test_a_worker_whose_key_ends_goes_on_with_the_next_that_it_is_given(
+    guarded: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in vars(authenticating):
+        if name.endswith("_SECONDS"):
+            monkeypatch.setattr(authenticating, name, 0.05)
+    keys = [await key_of(guarded.node, "worker", name="mill") for _ in range(2)]
+    asked: list[str] = []
+
+    async def token() -> str:
+        asked.append(keys[min(len(asked), 1)])
+        return asked[-1]
+
+    async def charge() -> str:
+        return "paid"
+
+    worker = Worker(guarded.address, participant="payments", token=token)
+    worker.step(charge)
+    async with working(worker):
+        await eventually(lambda: bool(guarded.gateway.sessions))
+        await revoke_key(Actor("root"), guarded.node, keys[0])
+        await eventually(lambda: len(asked) >= 2)
+        saga: Saga[Any, Any] = Saga("one")
+        saga.step("payments.charge")
+        assert (await guarded.ended(await guarded.start(saga.definition))).status is SagaStatus.COMPLETED
+    over = Worker(guarded.address, participant="payments", token=lambda: keys[0])
+    over.step(charge)
+    with pytest.raises(UnauthenticatedError):  # it was never welcome, so another try would be the same
+        await over.serve(asyncio.Event())

@@ -53,6 +53,8 @@ PREFIX = "GOCONDUCTOR_"
 PATH_VARIABLE = f"{PREFIX}CONFIG"
 API_KEY_VARIABLE = f"{PREFIX}API_KEY"
 """Where programs that speak to a server find their key. It is no setting."""
+TOKEN_FILE_VARIABLE = f"{PREFIX}TOKEN_FILE"
+"""In place of that, where they find the file with their token. It is no setting either."""
 TEST_PREFIX = f"{PREFIX}TEST_"
 """Prefix of the test suite's variables, which may stand beside ours."""
 DEFAULT_PATH = Path("goconductor.yaml")
@@ -221,7 +223,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: lis
     for name in sorted(environ):
         if (
             not name.startswith(PREFIX)
-            or name in (PATH_VARIABLE, API_KEY_VARIABLE)
+            or name in (PATH_VARIABLE, API_KEY_VARIABLE, TOKEN_FILE_VARIABLE)
             or name.startswith(TEST_PREFIX)
             or _is_of_kubernetes(name, environ)
         ):
