@@ -17,6 +17,7 @@ from goconductor.control.doors.exits import Exit
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 NAME_CHARACTERS_MAX = 40
+"""Greatest length of a project's name, in characters."""
 TAKEN = {"goconductor", "test", "tests", "pytest", *sys.stdlib_module_names}
 """Names of packages that the project's own would hide, or be hidden by."""
 RENAMED = {"gitignore": ".gitignore"}

@@ -27,9 +27,11 @@ from goconductor.saga.plan import Plan
 logger = logger_of("goconductor.recovery")
 
 KEPT_MAX = 20_000
+"""Number of sagas that are kept at hand."""
 KEPT_BYTES = 32 * 1024 * 1024
-"""Sagas that are kept at hand, and bytes of their events."""
+"""Bytes of the events of these sagas."""
 LOGS_AT_ONCE = 64
+"""Number of logs that are read at a time."""
 
 
 class Told(msgspec.Struct, frozen=True):

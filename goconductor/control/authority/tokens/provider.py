@@ -20,6 +20,7 @@ from goconductor.system.http.exchange import Request, exchange
 
 BYTES_MAX = 256 * 1024
 PATIENCE_SECONDS = 10.0
+"""Seconds that the provider has to answer."""
 DISCOVERY = "/.well-known/openid-configuration"
 
 

@@ -22,9 +22,11 @@ from goconductor.control.settings.oidc import OidcSettings
 
 BYTES_MAX = 8 * 1024
 KEY_ID_CHARACTERS_MAX = 256
+"""Greatest length of a key's id, in characters."""
 TYPES = {"", "JWT", "AT+JWT"}
 """What a token may call itself, in capitals: others, such as those of a logout, are for other uses (RFC 9068, RFC 8725 3.11)."""
 NAME_CHARACTERS_MAX = 200
+"""Greatest length of the name in a token, in characters."""
 CLAIMING = " on behalf of "
 """What stands in the history between a name and what a request claims beside it. So no name may have it."""
 

@@ -14,6 +14,7 @@ from goconductor.stores.postgres.database.dial import Address, Connection
 LOCK = (1735353199, 2)
 """The two halves of the advisory lock of whoever builds it."""
 POLL_SECONDS = 0.5
+"""Seconds between two attempts to be the one who builds it."""
 
 IS_VALID = """
     SELECT i.indisvalid FROM pg_index AS i WHERE i.indexrelid = to_regclass('goconductor.saga_log_xid')

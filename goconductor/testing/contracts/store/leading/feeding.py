@@ -14,6 +14,7 @@ from goconductor.ports.store import FeedEntry, FeedPosition, Store
 from goconductor.testing.contracts.store.material import Saga, StoreFixtures, advance, begin, event, lead
 
 LIMIT = 3
+"""Number of entries on a page, so that there are several pages."""
 
 
 async def all_behind(store: Store, cursor: str, *, limit: int = LIMIT) -> tuple[list[FeedEntry], str]:
