@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from goconductor.control.wording import awaited, named, spell, together
+from goconductor.control.wording import awaited, named, spell, together, undone_by
 from goconductor.lifecycle.facts.effects import Decision, EndSaga, RunAction, RunCompensation, SetTimer, Settle
 from goconductor.lifecycle.facts.events import ActionHandedOut, CompensationHandedOut, Event
 from goconductor.lifecycle.facts.state import SagaState
@@ -62,7 +62,7 @@ def consequences(plan: Plan, before: SagaState | None, decided: Decision, at: fl
             case RunCompensation():
                 again = f" (attempt {effect.attempt})" if effect.attempt > 1 else ""
                 undo = plan.undoes.get(effect.step)
-                yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undo.run}'}{again}"
+                yield f"{effect.step} is to be {'compensated' if undo is None else f'undone by {undone_by(undo)}'}{again}"
             case Settle():
                 yield _settles(plan, effect)
             case SetTimer() if _is_told(plan, decided.event, effect):

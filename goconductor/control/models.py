@@ -102,7 +102,8 @@ class ParentDetail(Document):
     saga_id: UUID
     step: str
     round: Annotated[int, Field(description="the round of the step")] = 0
-    attempt: Annotated[int, Field(description="the attempt of its action")] = 1
+    attempt: Annotated[int, Field(description="the attempt of its action, or of its compensation")] = 1
+    undoes: Annotated[bool, Field(description="whether this saga undoes that step")] = False
 
 
 class SagaDetail(Document):

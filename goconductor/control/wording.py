@@ -186,7 +186,9 @@ def named(wait: Wait) -> str:
 
 
 def undone_by(undo: Undo) -> str:
-    """Return what undoes a step: code, a signal or an approval."""
+    """Return what undoes a step: code, a saga, a signal or an approval."""
+    if undo.saga is not None:
+        return f"saga {undo.saga.name}"
     if undo.wait is None:
         return undo.run
     return f"signal {undo.wait.event}" if undo.wait.approval is None else f"approval: {undo.wait.approval}"

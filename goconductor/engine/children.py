@@ -21,6 +21,11 @@ A child that is *held* is not over: its parent takes its output, and may have it
 commits that end releases the children. Who dies in between leaves it to the sweep, for each look at a child that is held is one
 at its parent. A parent that is gone has ended. A parent that is held has not, and releases its children when it is released.
 
+A saga that *undoes* a step is the attempt of a compensation. It is started in the same way, under a key of its own, and its end
+is the compensation's outcome: completed, the step is undone; undone itself, the attempt has failed, and the next one starts
+another. Where the compensation is to be skipped, or the parent terminates, it is had to end like any child, and what it says then
+is the answer of its owner.
+
 A step whose output was refused has had its child. A retry of it starts no other: that child's output is told again.
 """
 
@@ -34,6 +39,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from goconductor.aio.tasks import Tasks
+from goconductor.engine.child_ends import attempt_of, heard, outcome
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import View
 from goconductor.engine.log.append import Appender
@@ -45,40 +51,31 @@ from goconductor.errors import GoConductorError, PayloadError, RequestRefusedErr
 from goconductor.lifecycle.facts.effects import Settle, Work
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
-    ActionFailed,
-    ActionSettled,
-    ActionSucceeded,
-    CompensationFailed,
-    CompensationSettled,
-    CompensationSucceeded,
     Event,
-    OutputRejected,
     PausedWithParent,
     Released,
     ResumedWithParent,
     ResumeRequested,
-    SettleUnavailable,
     TerminationRequested,
-    UndoRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import Failure, SagaState, Side
-from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, PausedWith, SagaStatus
+from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.status import PausedWith, SagaStatus
 from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
-from goconductor.saga.data import values
 from goconductor.saga.ids import CHILDREN_NAMESPACE, Direction, child_key
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")
 
-COMPENSATED, TERMINATED = "SagaCompensatedError", "SagaTerminatedError"
-"""Types of the failure of a step whose saga was undone, or has ended with effects that may stand."""
 RELEASED_AT_ONCE = 50
 """Children that are released side by side, so that they share appends."""
 LAST_WORDS_SECONDS = 5.0
 """Seconds that a process which leaves gives to what is in flight."""
 NOT_WANTED = "the step that was to start it went back before"
+
+_OF_UNDO = (Direction.COMPENSATION, Direction.SETTLE_UNDO)
+"""The directions in which a saga that undoes a step is asked for, or asked to end."""
 
 _About: TypeAlias = tuple[UUID, str, Direction]
 FindStarted = Callable[[str, str, str], Awaitable[UUID | None]]
@@ -106,45 +103,22 @@ async def child_of(started: FindStarted, plan: Plan, state: SagaState, step: str
     return None
 
 
-def _heard(parent: View | None, of: Parent) -> Event | None:
-    """Return what a child that is held hears of its parent: that it is over, or to be undone; None while it is to wait."""
-    if parent is None or parent.state.phase.ended:
-        return Released()
-    step = parent.state.step(of.step)
-    if (step.round, step.action.attempt) != (of.round, of.attempt):
-        return None
-    if step.compensation.status is CompensationStatus.FENCING:  # the parent is to end, or goes on, without having it undone
-        return Released()
-    if step.compensation.status is CompensationStatus.SENT and not parent.state.paused:
-        return UndoRequested(reason=f"step {of.step!r} of saga {of.saga_id} goes back")
-    return None
-
-
-def _undone(child: SagaState, parent: Parent, compensation: Side[CompensationStatus]) -> Event | None:
-    """Return what the end of a child means to the compensation of its step, which the child itself is."""
-    if not child.phase.ended:  # it is held, and its parent is paused: it hears later that it is to be undone
-        return None
-    if compensation.status is CompensationStatus.FENCING:
-        return CompensationSettled(parent.step, compensation.attempt, parent.round, happened=_is_clean(child))
-    if compensation.status is not CompensationStatus.SENT:
-        return None
-    about = parent.step, compensation.attempt, parent.round
-    if _is_clean(child):
-        return CompensationSucceeded(*about)
-    return CompensationFailed(*about, failure=Failure(TERMINATED, _may_stand(child), retryable=False))
-
-
-def _is_clean(child: SagaState) -> bool:
-    return child.phase is SagaStatus.COMPENSATED and not child.left_standing and not child.late_effects
-
-
-def _may_stand(child: SagaState) -> str:
-    return f"saga {child.saga_id} was {child.phase}, and effects of it may stand"
-
-
 async def _rested(rest: Rest, told: Sequence[Known]) -> list[None]:
     await rest(told)
     return [None] * len(told)
+
+
+async def undoing_saga_of(started: FindStarted, plan: Plan, state: SagaState, step: str) -> UUID | None:
+    """Return the last saga that was started to undo a step in its present round; None where there is none.
+
+    The arguments are those of :func:`child_of`.
+    """
+    now = state.step(step)
+    for attempt in range(now.compensation.attempt, 0, -1):
+        key = child_key(state.saga_id, step, now.round, attempt, undoes=True)
+        if (found := await started(CHILDREN_NAMESPACE, plan.undo_sagas[step].name, key)) is not None:
+            return found
+    return None
 
 
 def as_given(_: Plan, given: Any) -> Any:
@@ -253,8 +227,14 @@ class Children:
         return self._tasks.start(guarded(), name=f"sub-saga of {saga_id}")
 
     async def _see_to(self, plan: Plan, state: SagaState, work: Work, *, again: bool) -> None:
-        step, wanted = state.step(work.step), work.direction is Direction.ACTION
-        parent = Parent(state.saga_id, work.step, step.round, step.action.attempt, held=work.step in plan.holds)
+        step = state.step(work.step)
+        undoes = work.direction in _OF_UNDO and work.step in plan.undo_sagas
+        if undoes:
+            wanted = work.direction is Direction.COMPENSATION
+            parent = Parent(state.saga_id, work.step, step.round, step.compensation.attempt, undoes=True)
+        else:
+            wanted = work.direction is Direction.ACTION
+            parent = Parent(state.saga_id, work.step, step.round, step.action.attempt, held=work.step in plan.holds)
         held_back = state.paused and not isinstance(work, Settle)
         found = None
         if again or not wanted or parent.attempt > 1 or state.paused_with:
@@ -283,12 +263,14 @@ class Children:
             above = (await self._reader.look(parent.saga_id))[1].state
         if above is not None and not above.phase.ended and above.paused_with:
             step = above.step(parent.step)
-            if (step.round, step.action.attempt) == (parent.round, parent.attempt):
+            if (step.round, attempt_of(step, parent)) == (parent.round, parent.attempt):
                 return
         await self._submit(ResumedWithParent(), child.saga_id)
 
     async def _found(self, plan: Plan, state: SagaState, parent: Parent) -> UUID | None:
         """Return the child of a step's present attempt, else one of an earlier attempt that has completed."""
+        if parent.undoes:
+            return await self._started(CHILDREN_NAMESPACE, plan.undo_sagas[parent.step].name, parent.key)
         found = await child_of(self._started, plan, state, parent.step)
         if found is None:
             return None
@@ -299,14 +281,18 @@ class Children:
 
     async def _start(self, plan: Plan, state: SagaState, parent: Parent, *, never: str) -> Started:
         """Start a child, or take its key for one that never begins."""
-        child = plan.children[parent.step]
+        child = (plan.undo_sagas if parent.undoes else plan.children)[parent.step]
         its_plan = await self._definitions.plan(child.name, child.version)
         priority = state.priority or its_plan.definition.priority  # none is 0, as where a door starts it
         start = partial(self._starter.start_child, its_plan, parent, traceparent=state.traceparent, priority=priority)
         if never:
             return await start(None, never=never)
         try:
-            given = plan.inputs(parent.step, state.input, state.referable(), state.step(parent.step).edited)
+            step = state.step(parent.step)
+            if parent.undoes:
+                given = plan.undo_inputs(parent.step, state.input, state.referable(), step.undo_edited)
+            else:
+                given = plan.inputs(parent.step, state.input, state.referable(), step.edited)
             return await start(self._fit(its_plan, given))
         except (PayloadError, RequestRefusedError) as error:
             return await start(None, never=f"its input was refused: {error}")
@@ -339,10 +325,12 @@ class Children:
         view: View | None = None
         with contextlib.suppress(SagaNotFoundError):  # it was terminated by force, and is deleted by now
             _, view = await self._reader.look(parent.saga_id)
-        if child.state.phase is SagaStatus.HELD and (heard := _heard(view, parent)) is not None:
-            await self._submit(heard, child.state.saga_id)
-        elif view is not None and (outcome := self._outcome(plan, child.state, parent, view.state)) is not None:
-            await self._submit(outcome, parent.saga_id)
+        if child.state.phase is SagaStatus.HELD and (said := heard(view, parent)) is not None:
+            await self._submit(said, child.state.saga_id)
+        elif view is not None:
+            means = outcome(plan, child, parent, view.state, output_bytes_max=self._output_bytes_max)
+            if means is not None:
+                await self._submit(means, parent.saga_id)
         if child.state.phase.ended:
             await self._told.ask(Known(child.state.saga_id, child.seq, child.tag))
 
@@ -367,32 +355,3 @@ class Children:
 
     async def _submit(self, event: Event, saga_id: UUID) -> None:
         await self._appender.submit(Submission(saga_id, None, event))
-
-    def _outcome(self, plan: Plan, child: SagaState, parent: Parent, state: SagaState) -> Event | None:
-        """Return what a child's end means to its parent, as it stands; None where nothing of this child is waited for."""
-        step = state.step(parent.step)
-        if state.phase.ended or (step.round, step.action.attempt) != (parent.round, parent.attempt):
-            return None
-        if parent.held and step.compensation.status is not CompensationStatus.NONE:
-            return _undone(child, parent, step.compensation)
-        settles = step.action.status is ActionStatus.SETTLING or step.compensation.status is CompensationStatus.SETTLING
-        if not settles and step.action.status is not ActionStatus.SENT:
-            return None
-        about = parent.step, parent.attempt, parent.round
-        if child.phase in (SagaStatus.COMPLETED, SagaStatus.HELD):
-            try:
-                output = plan.output(child.input, child.referable())
-                values.written(output, bytes_max=self._output_bytes_max)
-            except PayloadError as error:
-                if settles:
-                    return ActionSettled(*about, happened=True)
-                what = f"the output of saga {child.saga_id} cannot be taken: {error}"
-                return OutputRejected(*about, failure=Failure("PayloadError", what, retryable=False))
-            return ActionSettled(*about, happened=True, output=output) if settles else ActionSucceeded(*about, output=output)
-        clean = _is_clean(child)
-        if settles:
-            what = _may_stand(child)
-            return ActionSettled(*about) if clean else SettleUnavailable(*about, reason=what, late_effects=child.late_effects)
-        why = f"saga {child.saga_id} was {child.phase}" + (f" ({child.reason})" if child.reason else "")
-        failure = Failure(COMPENSATED if clean else TERMINATED, why, retryable=False)
-        return ActionFailed(*about, failure=failure, proven=clean, late_effects=child.late_effects)

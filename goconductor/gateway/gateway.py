@@ -238,7 +238,7 @@ class Gateway:
             if step.run and (action := self._action(step.run)) is not None:
                 yield from unfit_inputs(step, action, known)
             undo = step.undo
-            if isinstance(undo, Undo) and undo.wait is None and (action := self._action(undo.run)) is not None:
+            if isinstance(undo, Undo) and undo.run and (action := self._action(undo.run)) is not None:
                 yield from unfit_undo(definition, step, action, known)
 
     def _action(self, run: str) -> WorkerAction | None:

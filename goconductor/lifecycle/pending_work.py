@@ -45,7 +45,7 @@ def _pending(
 
 
 def is_of_child(plan: Plan, work: RunAction | RunCompensation | Settle) -> bool:
-    """Return whether work is about the saga that a step has started or will start; a declared undo is not.
+    """Return whether work is about a saga that a step has started or will start, or that undoes a step.
 
     Args:
         plan: the saga's compiled definition.
@@ -53,7 +53,9 @@ def is_of_child(plan: Plan, work: RunAction | RunCompensation | Settle) -> bool:
     """
     if work.direction in _OF_ACTION:
         return work.step in plan.children
-    return work.direction is Direction.COMPENSATION and work.step in plan.holds
+    if work.direction is Direction.COMPENSATION and work.step in plan.holds:
+        return True
+    return bool(plan.undo_sagas) and work.step in plan.undo_sagas
 
 
 _OF_ACTION = (Direction.ACTION, Direction.SETTLE)

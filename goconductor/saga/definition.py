@@ -74,17 +74,19 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What undoes a step, in place of the compensation that its service has. Either ``run`` or ``wait`` is given.
+    """What undoes a step, in place of the compensation that its service has. One of ``run``, ``wait`` and ``saga`` is given.
 
     Args:
         run: the code, as ``participant.step``, of any participant. It runs under the key of the step's compensation.
         inputs: parameter name → where its value comes from: the saga's input, the step's own output, or that of a step before it.
         wait: in place of code, the signal that says that the step is undone, or the question that a person answers who undid it.
+        saga: in place of code, a registered saga, which undoes the step by completing; ``inputs`` are its input.
     """
 
     run: str = ""
     inputs: dict[str, Binding] = {}
     wait: Wait | None = None
+    saga: Child | None = None
 
 
 class Child(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -323,6 +325,11 @@ def written_inside(definition: Definition) -> Iterator[tuple[Step, Definition]]:
     for place, step in _placed(definition.steps):
         if step.saga is not None and step.saga.steps:
             yield step, definition_of(step.saga, inside(definition.name, place))
+
+
+def undoing_saga(step: Step) -> Child | None:
+    """Return the saga that undoes a step; None where none does."""
+    return step.undo.saga if isinstance(step.undo, Undo) else None
 
 
 def each_saga(definition: Definition, where: str = "") -> Iterator[tuple[str, Definition]]:

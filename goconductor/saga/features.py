@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from goconductor.saga.definition import INSIDE, Binding, Definition, Step, Undo, every_step
+from goconductor.saga.definition import INSIDE, Binding, Definition, Step, Undo, every_step, undoing_saga
 
 
 def undo_inputs(step: Step) -> dict[str, Binding]:
@@ -28,6 +28,9 @@ def undo_inputs(step: Step) -> dict[str, Binding]:
 def _grows(definition: Definition) -> bool:
     return any(step.map is not None or step.repeat is not None for step in definition.steps)
 
+
+UNDO_SAGA = "undo_saga"
+"""A feature of steps that a saga undoes, and of the state of such a saga."""
 
 LOCKS = "locks"
 """A feature of steps, and of a saga as a whole."""
@@ -48,6 +51,7 @@ USES: dict[str, Callable[[Step], bool]] = {
     "wait": lambda step: step.wait is not None,
     "declared_undo": lambda step: step.undo is not None,
     "undo_wait": lambda step: isinstance(step.undo, Undo) and step.undo.wait is not None,
+    UNDO_SAGA: lambda step: undoing_saga(step) is not None,
     "value": lambda step: step.value is not None,
     "value_inputs": lambda step: step.value is not None and bool(step.inputs),
     "optional_reference": lambda step: any(binding.optional for binding in (*step.inputs.values(), *undo_inputs(step).values())),

@@ -49,6 +49,7 @@ def is_name(text: str) -> bool:
 
 
 SAGA_CHARACTERS_MAX = 255
+"""The longest name of a saga that is written inside others, with the names of those and of their steps."""
 """Greatest length of a saga's name, in characters."""
 STEP_CHARACTERS_MAX = 100
 """Greatest length of a step's id, in characters."""
@@ -166,9 +167,17 @@ _TOKEN = re.compile(
 )
 
 
-def child_key(saga: UUID, step: str, round: int, attempt: int) -> str:
-    """Return the start key of a sub-saga: the same for whoever starts it, and another for each attempt of its step."""
-    return f"{saga}/{step}/{round}/{attempt}"
+def child_key(saga: UUID, step: str, round: int, attempt: int, *, undoes: bool = False) -> str:
+    """Return the start key of a sub-saga: the same for whoever starts it, and another for each attempt of its step.
+
+    Args:
+        saga: the id of the step's saga.
+        step: the step.
+        round: its round.
+        attempt: that of its action, or of its compensation.
+        undoes: whether the sub-saga is the compensation.
+    """
+    return f"{saga}/{step}/{round}/{attempt}{'/undo' if undoes else ''}"
 
 
 def split_target(target: str) -> tuple[str, str]:

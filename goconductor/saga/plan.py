@@ -83,7 +83,8 @@ class Plan:
         self.undoes: Mapping[str, Undo] = facts.undoes
         self.undo_waits: Mapping[str, Wait] = facts.undo_waits
         self.children: Mapping[str, Child] = {step: named(child, self.name, step) for step, child in facts.children.items()}
-        self.starts_sagas = bool(self.children)
+        self.undo_sagas: Mapping[str, Child] = facts.undo_sagas
+        self.starts_sagas = bool(self.children or self.undo_sagas)
         self.holds: AbstractSet[str] = facts.holds
         self.sent: AbstractSet[str] = facts.sent
         self.undoable: AbstractSet[str] = facts.undoable
@@ -156,7 +157,8 @@ class Plan:
         self.undo_waits = ByStep(self.undo_waits, inside.undo_waits) if inside.undo_waits else self.undo_waits
         children = {template: named(child, self.name, template) for template, child in inside.children.items()}
         self.children = ByStep(self.children, children)
-        self.starts_sagas = self.starts_sagas or bool(inside.children)
+        self.undo_sagas = ByStep(self.undo_sagas, inside.undo_sagas) if inside.undo_sagas else self.undo_sagas
+        self.starts_sagas = self.starts_sagas or bool(inside.children or inside.undo_sagas)
         self.holds = AmongSteps(self.holds | inside.holds)
         self.sent = AmongSteps(self.sent | inside.sent)
         self.undoable = AmongSteps(self.undoable | inside.undoable)

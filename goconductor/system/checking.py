@@ -54,7 +54,7 @@ def _of_saga(definition: Definition) -> list[str]:
 
 def _undo_of(step: Step) -> Iterator[Step]:
     """Yield what a declared undo runs, as a step: it is checked like one."""
-    if isinstance(step.undo, Undo) and step.undo.wait is None:
+    if isinstance(step.undo, Undo) and step.undo.run:
         yield Step(id=step.id, run=step.undo.run, inputs=step.undo.inputs)
 
 

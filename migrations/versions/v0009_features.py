@@ -31,6 +31,7 @@ USES = {
     "optional_reference": "jsonb_path_exists(step, '$.inputs.*.optional') OR jsonb_path_exists(step, '$.undo.inputs.*.optional')",
     "declared_undo": "step -> 'undo' IS NOT NULL",
     "undo_wait": "step #> '{undo,wait}' IS NOT NULL",
+    "undo_saga": "step #> '{undo,saga}' IS NOT NULL",
     "map": "step -> 'map' IS NOT NULL",
     "join": "step #> '{map,join}' IS NOT NULL",
     "concurrency": "step #> '{map,concurrency}' IS NOT NULL",

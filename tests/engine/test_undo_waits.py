@@ -156,7 +156,7 @@ async def test_what_never_happened_is_asked_of_nobody(world: World) -> None:
 @pytest.mark.parametrize(
     ("undo", "problem"),
     [
-        (UndoDefinition(), "has neither run nor wait"),
+        (UndoDefinition(), "has neither run, wait nor saga"),
         (UndoDefinition(run="a.b", wait=Wait(event="go")), "but it has run; leave that out"),
         (UndoDefinition(wait=Wait(event="go"), inputs={"x": Binding(value=1)}), "but it has inputs; leave that out"),
         (UndoDefinition(wait=Wait(event="go", where="true")), "which it cannot ask"),

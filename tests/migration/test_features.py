@@ -32,6 +32,7 @@ STEPS = {
     "optional": [Step(id="b", run="shop.b", inputs={"x": Binding(ref="$.input.x", optional=True)})],
     "undo": [Step(id="b", run="shop.b", undo=Undo(run="shop.c", inputs={"x": Binding(ref="$.input.x", optional=True)}))],
     "an undo that waits": [Step(id="b", run="shop.b", undo=Undo(wait=Wait(event="undone")))],
+    "an undo that is a saga": [Step(id="b", run="shop.b", undo=Undo(saga=Child(name="back", version="v")))],
     "nothing to undo": [Step(id="b", run="shop.b", undo="none")],
     "map": [
         Step(id="b", map=Map(over="$.input", do=(Step(id="c", map=Map(over="$.item", do=(CODE, Step(id="d", value="1")))),)))

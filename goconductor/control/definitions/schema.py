@@ -152,6 +152,8 @@ _TOGETHER: dict[type[msgspec.Struct], dict[str, Any]] = {
 def definition_schema() -> dict[str, Any]:
     """Return the schema. It is the same object each time: do not change it."""
     both = msgspec.json.schema(WrittenDefinition)
+    for plain in ("Step", "Child"):  # a saga that undoes a step has the form that is not only written
+        both["$defs"].pop(plain, None)
     written = msgspec.json.encode(both).decode()
     # of the two forms people see the one that they write
     for form in (WrittenDefinition, WrittenStep, WrittenMap, WrittenRepeat, WrittenChild):

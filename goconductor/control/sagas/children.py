@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
-from goconductor.engine.children import child_of
+from goconductor.engine.children import child_of, undoing_saga_of
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.saga.plan import Plan
@@ -16,6 +16,8 @@ LOOKED_UP_MAX = 100
 
 async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID]:
     """Return the saga that each step has started, in its present round and by the last attempt that has started one.
+
+    Of a step that a saga undoes, or has undone, it is that one.
 
     Args:
         node: the engine.
@@ -28,9 +30,12 @@ async def started_by(node: Node, plan: Plan, state: SagaState) -> dict[str, UUID
     if not plan.starts_sagas:
         return {}
     found: dict[str, UUID] = {}
-    begun = [name for name, step in state.steps.items() if name in plan.children and step.action.attempt]
+    undone = {name for name, step in state.steps.items() if step.compensation.attempt and name in plan.undo_sagas}
+    begun = [name for name, step in state.steps.items() if name in undone or (name in plan.children and step.action.attempt)]
     started = partial(node.store.sagas.started, sure=False)
     for name in begun[:LOOKED_UP_MAX]:
-        if (child := await child_of(started, plan, state, name)) is not None:
+        if name in undone and (undoes := await undoing_saga_of(started, plan, state, name)) is not None:
+            found[name] = undoes
+        elif name in plan.children and (child := await child_of(started, plan, state, name)) is not None:
             found[name], _ = child
     return found

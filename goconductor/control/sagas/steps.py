@@ -278,6 +278,8 @@ def _child(plan: Plan, name: str) -> str:
 
 
 def _nobody(plan: Plan, name: str, direction: Direction, around: Surroundings) -> str | None:
+    if direction in (Direction.COMPENSATION, Direction.SETTLE_UNDO) and name in plan.undo_sagas:
+        return f"waits for the end of the saga {plan.undo_sagas[name].name!r} that undoes it"
     if name not in plan.owners_of[direction]:
         return f"waits for the end of the saga {plan.children[name].name!r} that it has started"
     participant, step = plan.owners_of[direction][name]

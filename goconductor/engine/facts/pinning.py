@@ -11,8 +11,8 @@ on their way keep both.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,17 +20,20 @@ from goconductor.aio.recent import Recent
 from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga import plan as plans
-from goconductor.saga.checking.code import unfit_child
+from goconductor.saga.checking.code import InputOf, unfit_child
 from goconductor.saga.checking.constructs.children import DEPTH_MAX, cannot_undo_itself
+from goconductor.saga.checking.constructs.undo import unfit_nulls
 from goconductor.saga.checking.known import Known
 from goconductor.saga.definition import (
     Child,
     Definition,
     Step,
     StepRole,
+    Undo,
     child_of,
     every_step,
     in_saga_of,
+    undoing_saga,
     with_body,
     written_inside,
 )
@@ -70,14 +73,14 @@ class Pinning:
         Raises:
             DefinitionError: there is no such saga, or too many stand one below the other.
         """
-        if not any(step.saga is not None for step in every_step(definition.steps)):
+        if not any(True for _ in _started(definition)):
             return definition
         unpinned = f"{definition.version} {sorted(known.items())}"
         if (pinned := self._pinned.use(unpinned)) is not None:
             return pinned
         found: list[str] = []
         sagas: dict[int, Child] = {}
-        """The saga that a step starts with its version, by the step's identity."""
+        """The saga that is written inside a step, with its version, by the step's identity."""
         plans_of: dict[tuple[str, str | None], Plan] = {}
         for step, written in written_inside(definition):
             try:
@@ -88,31 +91,34 @@ class Pinning:
             sagas[id(step)] = msgspec.structs.replace(child_of(inside.definition), name=inside.name, version=inside.version)
             if (below := await self._depth(inside)) >= DEPTH_MAX:
                 found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
-        for step in every_step(definition.steps):
-            if step.saga is None or step.saga.steps:
-                continue
-            about = step.saga.name, step.saga.version
-            if about in plans_of:
-                sagas[id(step)] = Child(name=step.saga.name, version=plans_of[about].version)
+        for what, _, named in _started(definition):
+            about = named.name, named.version
+            if named.steps or about in plans_of:
                 continue
             try:
-                child = await self._plan(step.saga.name, step.saga.version or known.get(step.saga.name))
+                child = await self._plan(named.name, named.version or known.get(named.name))
                 below = await self._depth(child)
             except RequestRefusedError as error:
-                found.append(f"step {step.id!r} starts a saga that is not there: {error}.")
+                found.append(f"{what} starts a saga that is not there: {error}.")
                 continue
-            sagas[id(step)], plans_of[about] = Child(name=child.name, version=child.version), child
+            plans_of[about] = child
             if child.locks:
                 found.append(
-                    f"step {step.id!r} starts saga {child.name!r}, which asks for locks; only a saga that no step starts can "
+                    f"{what} starts saga {child.name!r}, which asks for locks; only a saga that no step starts can "
                     "hold some to its end: give these locks to this saga, or to the step."
                 )
             if below >= DEPTH_MAX:
-                found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
-        for step, seen in Known(schema=definition.input_schema).each(definition.steps):
-            begun = plans_of.get((step.saga.name, step.saga.version)) if step.saga is not None else None
-            if begun is not None and begun.definition.input_schema is not None:
-                found += unfit_child(step, begun.definition.input_schema, seen)
+                found.append(f"{what} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
+        for each, seen in Known(schema=definition.input_schema).each(definition.steps):
+            for what, step, named in _started_by(each):
+                begun = plans_of.get((named.name, named.version))
+                if begun is None or begun.definition.input_schema is None:
+                    continue
+                schema = begun.definition.input_schema
+                undo = step.undo if isinstance(step.undo, Undo) and named is step.undo.saga else None
+                found += unfit_child(what, step.inputs if undo is None else undo.inputs, schema, seen)
+                if undo is not None:
+                    found += unfit_nulls(definition, step, undo, InputOf(schema))
         held = _held(definition)
         begun_of = [(step, plans_of.get((step.saga.name, step.saga.version))) for step in held if step.saga is not None]
         found += [
@@ -122,7 +128,7 @@ class Pinning:
         ]
         if found:
             raise DefinitionError(definition.name, found)
-        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, sagas, held))
+        pinned = msgspec.structs.replace(definition, steps=_pin(definition.steps, sagas, plans_of, held))
         self._pinned.put(unpinned, pinned)
         return pinned
 
@@ -162,17 +168,16 @@ class Pinning:
         if not plan.starts_sagas:
             return plan.features
         found = {*plan.features}
-        for step in every_step(plan.definition.steps):
-            if step.saga is not None and step.saga.version is not None:
-                found.update(await self.features_below(await self._plan(step.saga.name, step.saga.version)))
+        for _, _, child in _started(plan.definition):
+            if child.version is not None:
+                found.update(await self.features_below(await self._plan(child.name, child.version)))
         return tuple(sorted(found))
 
     async def _depth(self, plan: Plan) -> int:
         """Return how many sagas stand one below the other, this one counted. The versions in a stored document make an end."""
         depth = 1
-        for step in every_step(plan.definition.steps):
-            if step.saga is not None:
-                depth = max(depth, 1 + await self._depth(await self._plan(step.saga.name, step.saga.version)))
+        for _, _, child in _started(plan.definition):
+            depth = max(depth, 1 + await self._depth(await self._plan(child.name, child.version)))
         return depth
 
 
@@ -183,14 +188,43 @@ def _held(definition: Definition) -> list[Step]:
     return [step for step in every_step(before) if step.saga is not None and step.undo is None]
 
 
-def _pin(steps: tuple[Step, ...], sagas: Mapping[int, Child], held: Sequence[Step]) -> tuple[Step, ...]:
-    """Return steps with the versions of the sagas that they start, and whether these are held; those in maps as well."""
+def _pin(
+    steps: tuple[Step, ...], inside: Mapping[int, Child], plans_of: Mapping[tuple[str, str | None], Plan], held: Sequence[Step]
+) -> tuple[Step, ...]:
+    """Return steps with the versions of the sagas that they start, and whether these are held; those in maps as well.
+
+    Args:
+        steps: of a definition.
+        inside: the sagas that are written inside them, with their versions, by the identity of the step.
+        plans_of: the other sagas, by name and version as they are written.
+        held: the steps whose saga is held.
+    """
     pinned = []
     for step in steps:
+        fields: dict[str, Any] = {}
         if step.saga is not None:
-            child = msgspec.structs.replace(sagas[id(step)], held=any(step is each for each in held))
-            step = msgspec.structs.replace(step, saga=child)  # noqa: PLW2901
-        elif step.body:
-            step = with_body(step, _pin(step.body, sagas, held))  # noqa: PLW2901
-        pinned.append(step)
+            child = inside[id(step)] if step.saga.steps else _version_of(step.saga, plans_of)
+            fields["saga"] = msgspec.structs.replace(child, held=any(step is each for each in held))
+        if isinstance(step.undo, Undo) and step.undo.saga is not None:
+            fields["undo"] = msgspec.structs.replace(step.undo, saga=_version_of(step.undo.saga, plans_of))
+        if step.body:
+            step = with_body(step, _pin(step.body, inside, plans_of, held))  # noqa: PLW2901
+        pinned.append(msgspec.structs.replace(step, **fields) if fields else step)
     return tuple(pinned)
+
+
+def _version_of(child: Child, plans_of: Mapping[tuple[str, str | None], Plan]) -> Child:
+    return Child(name=child.name, version=plans_of[child.name, child.version].version)
+
+
+def _started(definition: Definition) -> Iterator[tuple[str, Step, Child]]:
+    """Yield the sagas that steps start, and those that undo steps, each with the step and with what starts it, in words."""
+    for step in every_step(definition.steps):
+        yield from _started_by(step)
+
+
+def _started_by(step: Step) -> Iterator[tuple[str, Step, Child]]:
+    if step.saga is not None:
+        yield f"step {step.id!r}", step, step.saga
+    if (child := undoing_saga(step)) is not None:
+        yield f"the undo of step {step.id!r}", step, child

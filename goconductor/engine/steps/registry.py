@@ -252,7 +252,7 @@ def _unfit(registry: StepRegistry, definition: Definition, input_type: Any) -> l
             continue  # nobody runs it
         action = code[step.id] if seen is known else _action(registry, f"step {step.id!r}", step.run, problems)
         problems += [] if action is None else unfit_inputs(step, action, seen)
-        if isinstance(step.undo, Undo) and step.undo.wait is None:
+        if isinstance(step.undo, Undo) and step.undo.run:
             undo = _action(registry, f"the undo of step {step.id!r}", step.undo.run, problems)
             problems += [] if undo is None else unfit_undo(definition, step, undo, seen)
     return [*problems, *misplaced(definition, kinds), *unfit_reads(definition.steps, Known(kinds))]

@@ -540,16 +540,18 @@ class SagaDetail(_message.Message):
     def __init__(self, saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., version: _Optional[str] = ..., status: _Optional[str] = ..., revision: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., late_effects: bool = ..., left_standing: _Optional[_Iterable[str]] = ..., rewinding: _Optional[_Iterable[str]] = ..., deadline_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., signals: _Optional[_Iterable[_Union[SignalDetail, _Mapping]]] = ..., input: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., steps: _Optional[_Iterable[_Union[StepDetail, _Mapping]]] = ..., parent: _Optional[_Union[ParentDetail, _Mapping]] = ..., restarted_from: _Optional[str] = ..., restarted_as: _Optional[str] = ...) -> None: ...
 
 class ParentDetail(_message.Message):
-    __slots__ = ("saga_id", "step", "round", "attempt")
+    __slots__ = ("saga_id", "step", "round", "attempt", "undoes")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]
     STEP_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    UNDOES_FIELD_NUMBER: _ClassVar[int]
     saga_id: str
     step: str
     round: int
     attempt: int
-    def __init__(self, saga_id: _Optional[str] = ..., step: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ...) -> None: ...
+    undoes: bool
+    def __init__(self, saga_id: _Optional[str] = ..., step: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., undoes: bool = ...) -> None: ...
 
 class StepDetail(_message.Message):
     __slots__ = ("id", "run", "undo", "status", "reason", "waits_for", "attempt", "compensation_attempt", "error", "traceback", "output", "edited", "round", "allowed", "owner", "after", "saga", "started")

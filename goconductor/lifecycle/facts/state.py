@@ -32,6 +32,7 @@ from goconductor.saga.features import (
     REWIND,
     REWIND_OF_MAP,
     TERMINATION,
+    UNDO_SAGA,
 )
 from goconductor.saga.growth import Items
 from goconductor.saga.ids import Direction
@@ -256,6 +257,8 @@ class SagaState(msgspec.Struct, frozen=True, omit_defaults=True):
         """What older code does not know of this state, beside what its definition uses (:mod:`goconductor.saga.features`)."""
         rewound = () if not self.rounds else (REWIND, REWIND_OF_MAP) if self.regrown else (REWIND,)
         found = rewound if self.parent is None else (*rewound, CHILD, HELD) if self.parent.held else (*rewound, CHILD)
+        if self.parent is not None and self.parent.undoes:
+            found = (*found, UNDO_SAGA)
         if self.handed_out:
             found = (*found, HANDED_OUT)
         if self.undo_handed_out:

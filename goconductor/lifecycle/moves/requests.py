@@ -229,6 +229,8 @@ def declare(fold: Fold, event: OutcomeDeclared) -> None:
         or (name in fold.plan.holds and step.compensation.status in (CompensationStatus.SENT, CompensationStatus.FENCING))
     ):
         raise RequestRefusedError(f"step {name!r} ends with the saga that it has started: see to that one")
+    if name in fold.plan.undo_sagas and step.compensation.status in (CompensationStatus.SENT, CompensationStatus.FENCING_UNDO):
+        raise RequestRefusedError(f"step {name!r} is undone by a saga that is at work: see to that one")
     if step.compensation.status in _WAITING_BACK:
         if not event.happened:
             raise RequestRefusedError(f"the compensation of step {name!r} did not happen: retry it, or skip it with a reason")
@@ -307,6 +309,10 @@ def editable(plan: Plan, name: str, step: StepState) -> tuple[Mapping[str, Bindi
 
 
 def _is_being_settled(fold: Fold, name: str) -> RequestRefusedError:
+    if name in fold.plan.undo_sagas and fold.step(name).compensation.status is CompensationStatus.FENCING_UNDO:
+        return RequestRefusedError(
+            f"the saga that undoes step {name!r} is asked to turn back: see to that one, or skip the step by force"
+        )
     if name in fold.plan.children and fold.step(name).compensation.status is not CompensationStatus.FENCING_UNDO:
         return RequestRefusedError(
             f"step {name!r} ends with the saga that it has started: see to that one, or skip the step by force"

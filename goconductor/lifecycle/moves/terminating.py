@@ -148,7 +148,8 @@ def _close(fold: Fold, name: str, step: StepState) -> None:
     elif compensation.status not in _NOT_BEGUN:
         undone = name in fold.plan.undoes
         status = CompensationStatus.FENCING_UNDO if undone else CompensationStatus.FENCING
-        fenced = compensation.to(status, unknowns=_lost(compensation))
+        unknowns = compensation.unknowns if name in fold.plan.undo_sagas else _lost(compensation)
+        fenced = compensation.to(status, unknowns=unknowns)
         fold.set_compensation(name, TerminationRequested, fenced)
         fold.effects.append(SettleUndo(name, step.round) if undone else Settle(name, step.round))
     elif action.status in _AT_WORK or (action.status in _UNSURE and action.attempt):

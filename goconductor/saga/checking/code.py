@@ -46,7 +46,7 @@ def unfit_undo(definition: Definition, step: Step, code: Code, known: Known = NO
         code: what runs its undo.
         known: what is known of the data that the step sees.
     """
-    if not isinstance(step.undo, Undo) or step.undo.wait is not None:
+    if not isinstance(step.undo, Undo) or not step.undo.run:
         return []
     found = _unfit(f"the undo of step {step.id!r}", step.undo.run, step.undo.inputs, code, known)
     return found or [*undo.unfit_nulls(definition, step, step.undo, code)]
@@ -74,23 +74,24 @@ def unfit_reads(steps: Iterable[Step], known: Known) -> Iterator[str]:
             yield from _misfit(f"{what} refers to {binding.ref}", binding, _KEY, inside)
 
 
-def unfit_child(step: Step, schema: Mapping[str, Any], known: Known) -> Iterator[str]:
+def unfit_child(who: str, inputs: Mapping[str, Binding], schema: Mapping[str, Any], known: Known) -> Iterator[str]:
     """Find what the saga that a step starts does not take, and what it needs and is not given.
 
     Args:
-        step: of a definition, which starts that saga.
+        who: what starts that saga, in words.
+        inputs: what it is given.
         schema: the JSON Schema of its input.
         known: what is known of the data that the step sees.
     """
-    who, taken = f"step {step.id!r}", Described(schema, schema)
-    for name, binding in step.inputs.items():
+    taken = Described(schema, schema)
+    for name, binding in inputs.items():
         if not (wanted := taken.at(name)):
             names = taken.names
             yield f"{who} gives the saga that it starts an input {name!r} that it does not take; {nearest(name, names)}"
         elif len(wanted) == 1:
             yield from _misfit(f"{who} gives the saga that it starts {binding.ref} for its {name!r}", binding, wanted[0], known)
     for name in taken.required:
-        if name not in step.inputs:
+        if name not in inputs:
             yield f"{who} gives the saga that it starts no {name!r}, which its input must have; add it to the inputs."
 
 
@@ -98,7 +99,23 @@ def unfit_written(definition: Definition) -> Iterator[str]:
     """Find the same of the sagas that are written inside a definition."""
     for step, known in Known(schema=definition.input_schema).each(definition.steps):
         if step.saga is not None and step.saga.steps and step.saga.input_schema is not None:
-            yield from unfit_child(step, step.saga.input_schema, known)
+            yield from unfit_child(f"step {step.id!r}", step.inputs, step.saga.input_schema, known)
+
+
+class InputOf:
+    """The input of a saga, as what takes the inputs of an undo.
+
+    Args:
+        schema: the JSON Schema of its input.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._taken = Described(schema, schema)
+
+    def refusal_of(self, name: str, value: Any) -> str | None:
+        """Return why null does not fit a field; None if it does, or if that is not known."""
+        wanted = self._taken.at(name)
+        return misfit([of_kinds("null")], wanted[0]) if value is None and len(wanted) == 1 else None
 
 
 _LIST, _TIME, _KEY = of_kinds("array"), of_kinds("string", "number"), of_kinds("string", "number")

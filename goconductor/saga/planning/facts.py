@@ -43,6 +43,8 @@ class StepFacts:
                 self.code[direction], self.owners_of[direction] = undo_code, undo_owners
         self.children: Mapping[str, Child] = {name: step.saga for name, step in steps.items() if step.saga is not None}
         """The saga that a step starts, of each step that does."""
+        self.undo_sagas: Mapping[str, Child] = undos.sagas_of(self.undoes)
+        """The saga that undoes a step, of each step that one does."""
         self.holds: AbstractSet[str] = frozenset(name for name, child in self.children.items() if child.held)
         """Those of them whose saga is held until this one ends, and undoes itself where this one turns back."""
         self.sent: AbstractSet[str] = frozenset(owners.keys() | self.children.keys())

@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
+from goconductor.saga.definition import Binding, Child, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.written.forms import Case, WrittenStep, below
@@ -149,10 +149,7 @@ class _Writer:
             return _call(f"{target}.saga", [written], own | self._options(step))
         if step.saga is not None:
             if step.saga.version is not None:
-                self.refused.append(
-                    f"step {step.id!r} names version {step.saga.version} of saga {step.saga.name!r}, which Python leaves to the "
-                    "registration; leave it out of the document."
-                )
+                self._refuse_version(f"step {step.id!r}", step.saga)
             return _call(f"{target}.saga", [repr(step.saga.name)], {"id": self._id(step, step.saga.name)} | self._options(step))
         if isinstance(step, WrittenStep) and (step.steps is not None or step.switch is not None):
             kind = "group" if step.switch is None else "switch"
@@ -192,6 +189,12 @@ class _Writer:
             "timeout": None if step.wait.timeout_seconds is None else _number(step.wait.timeout_seconds),
         }
         return _call(f"{target}.{method}", [repr(asked)], options | self._options(step))
+
+    def _refuse_version(self, what: str, child: Child) -> None:
+        self.refused.append(
+            f"{what} names version {child.version} of saga {child.name!r}, which Python leaves to the registration; leave it out "
+            "of the document."
+        )
 
     def _repeat(self, step: Step, repeat: Repeat, target: str) -> str:
         own = {
@@ -244,7 +247,10 @@ class _Writer:
             return _call(made, [repr(what)], limit)
         what = f"the undo of step {step.id!r}"
         items = [f"{name!r}: {self._binding(each, f'input {name!r} of {what}')}" for name, each in undo.inputs.items()]
-        return _call("Undo", [repr(undo.run)], {"inputs": _bracketed("{", items, "}") if items else None})
+        made, named = ("Undo", undo.run) if undo.saga is None else ("Undo.saga", undo.saga.name)
+        if undo.saga is not None and undo.saga.version is not None:
+            self._refuse_version(what, undo.saga)
+        return _call(made, [repr(named)], {"inputs": _bracketed("{", items, "}") if items else None})
 
     @staticmethod
     def _id(step: Step, default: str) -> str | None:

@@ -23,7 +23,8 @@ class Undo:
             ``wait`` is given.
         inputs: parameter name → a constant, or a place: of the saga's input, of the step's own output (null where nobody knows
             it), or of the output of a step before it.
-        wait: in place of code, what says that the step is undone; :meth:`signal` and :meth:`approval` make one.
+        wait: in place of code, what says that the step is undone; :meth:`signal` and :meth:`approval` make one. Where a saga
+            undoes the step, :meth:`saga` says so.
 
     Raises:
         ArgumentError: something is of a wrong type.
@@ -44,6 +45,25 @@ class Undo:
         self.inputs = dict(inputs or {})
         self.wait = wait
         """In place of code, what says that the step is undone."""
+        self.started: Any = None
+        """In place of code, the saga that undoes the step: written in Python, or its name."""
+
+    @classmethod
+    def saga(cls, saga: Any, /, *, inputs: Mapping[str, object] | None = None) -> Undo:
+        """Make an undo that is a saga: the step is undone when that saga has completed.
+
+        Args:
+            saga: that saga, written in Python, or the name of a registered one.
+            inputs: name in the input of that saga → a constant or a place, as of :class:`Undo`.
+
+        Raises:
+            ArgumentError: something is of a wrong type.
+        """
+        if not isinstance(saga, str) and not (hasattr(saga, "definition") and hasattr(saga, "sagas")):
+            raise unfit("saga", saga, "a saga written in Python, or the name of a registered one")
+        made = cls(inputs=inputs)
+        made.started = saga
+        return made
 
     @classmethod
     def signal(cls, event: str, *, timeout: float | str | None = None) -> Undo:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _OF_ANY = ("id", "after", "when", "allow_fail", "fallback")
 HELD_SHARE = 0.7
 """Share of the children that are held, of those that can be."""
+UNDO_SAGA_SHARE = 0.8
+"""Share of the declared undos of children that are sagas themselves."""
 INSIDE_SHARE = 0.4
 """Share of the children that are written inside their parent's definition."""
 _BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
@@ -53,13 +55,14 @@ def _starting(definition: Definition, below: Definition, chance: random.Random) 
     held = {step for step in chosen - behind if can_undo_itself and chance.random() < HELD_SHARE}
     where = random.Random(f"inside {definition.version}")  # the children stay as they were
     written = {step.id: where.random() < INSIDE_SHARE for step in definition.steps}
+    sagas = {step.id: where.random() < UNDO_SAGA_SHARE for step in definition.steps}
     children = {step: _inside(below, definition.name, step) if written[step] else Child(name=below.name) for step in chosen}
     steps = tuple(
         Step(
             **{field: each for field, each in asdict(step).items() if field in _OF_ANY},
             saga=replace(children[step.id], version=children[step.id].version or below.version, held=step.id in held),
             inputs={"n": Binding(ref="$.input.n")},
-            undo=None if step.id in behind or step.id in held else _undo(step.id),
+            undo=None if step.id in behind or step.id in held else _undo(step.id, below if sagas[step.id] else None),
         )
         if step.id in chosen
         else step
@@ -83,7 +86,9 @@ def _inside(below: Definition, saga: str, step: str) -> Child:
     return replace(child, version=definition_of(child, name).version)
 
 
-def _undo(step: str) -> Undo:
+def _undo(step: str, saga: Definition | None) -> Undo:
+    if saga is not None:
+        return Undo(saga=Child(name=saga.name, version=saga.version), inputs={"n": Binding(ref="$.input.n")})
     return Undo(run="stock.booked", inputs={"value": Binding(ref=str(Reference.to("steps", step)))})
 
 
@@ -114,7 +119,7 @@ def families(sagas: Mapping[UUID, Watched]) -> Iterator[str]:
             known = [
                 each
                 for started, (each, *_) in by_step.items()
-                if (started.saga_id, started.step) == (parent.saga_id, name)
+                if (started.saga_id, started.step, started.undoes) == (parent.saga_id, name, False)
                 and (started.round, started.attempt) == (step.round, step.action.attempt)
             ]
             what = f"{parent.plan.name}.{name} ({parent.state.phase}, {step.action.status}/{step.compensation.status})"
@@ -125,5 +130,9 @@ def families(sagas: Mapping[UUID, Watched]) -> Iterator[str]:
             never = step.action.status is ActionStatus.PREVENTED and step.action.attempt and step.action.failure is None
             if never and (not known or known[0].state.phase is not SagaStatus.COMPENSATED):
                 yield f"I2: {what} has no effect, and its child: {[each.state.phase for each in known]}"
+            undoing = Parent(parent.saga_id, name, step.round, step.compensation.attempt, undoes=True)
+            by_saga = name in parent.plan.undo_sagas and step.compensation.status is CompensationStatus.DONE
+            if by_saga and SagaStatus.COMPLETED not in (each.state.phase for each in by_step.get(undoing, [])):
+                yield f"I2: {what} was undone by a saga, which has not completed"
             if undone and (not known or known[0].state.phase is not SagaStatus.COMPENSATED):
                 yield f"I2: {what} was undone, and its child: {[each.state.phase for each in known]}"

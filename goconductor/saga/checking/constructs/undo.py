@@ -14,9 +14,9 @@ from typing import Protocol
 from goconductor.errors import PayloadError
 from goconductor.saga.checking.constructs.waits import problems_of_wait
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Definition, Step, Undo, Wait
+from goconductor.saga.definition import Binding, Child, Definition, Step, Undo, Wait
 from goconductor.saga.graph import reachable
-from goconductor.saga.ids import split_target
+from goconductor.saga.ids import is_name, split_target
 
 TURNS_BACK = "the saga turns back"
 
@@ -67,6 +67,7 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
         code: what the undo runs.
     """
     steps = _seen_from(step, definition.steps) or {}
+    takes = repr(undo.run) if undo.saga is None else f"saga {undo.saga.name!r}"
     for name, binding in undo.inputs.items():
         path = None if (owner := _owner(binding)) is None else _path_to_null(steps, step.id, owner)
         if path is None and _is_of_first_turn(binding):
@@ -75,7 +76,7 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
             path = f"the place is not there → {TURNS_BACK}"
         if path is not None and code.refusal_of(name, None) is not None:
             yield (
-                f"input {name!r} of the undo of step {step.id!r} is null on the path {path}, which {undo.run!r} does not take; "
+                f"input {name!r} of the undo of step {step.id!r} is null on the path {path}, which {takes} does not take; "
                 "let it take None there as well."
             )
 
@@ -85,8 +86,13 @@ def _of_undo(
 ) -> Iterator[str]:
     if undo.wait is not None:
         yield from _of_waiting(step, undo, undo.wait)
+    elif undo.saga is not None:
+        yield from _of_saga(step, undo, undo.saga)
     elif not undo.run:
-        yield f"the undo of step {step.id!r} has neither run nor wait; say which code undoes the step, or what is waited for."
+        yield (
+            f"the undo of step {step.id!r} has neither run, wait nor saga; say which code or which saga undoes the step, or what "
+            "is waited for."
+        )
     else:
         try:
             split_target(undo.run)
@@ -114,10 +120,24 @@ def _of_undo(
             )
 
 
+def _of_saga(step: Step, undo: Undo, child: Child) -> Iterator[str]:
+    """Yield what is wrong with an undo that is a saga."""
+    what = f"the undo of step {step.id!r}"
+    if undo.run:
+        yield f"{what} is a saga, and runs {undo.run!r}; leave one of them out."
+    if not is_name(child.name):
+        yield f"{what} starts saga {child.name!r}, which is no name; give that of a registered definition."
+    if child.version is not None and not child.version.isalnum():
+        yield f"{what} starts version {child.version!r} of a saga, which is none; leave it out for the active one."
+    others = ("held", "steps", "output", "timeout_seconds", "input_schema", "priority")
+    if surplus := [field for field in others if getattr(child, field)]:
+        yield f"{what} starts a saga by its name, and says of it {' and '.join(surplus)}; leave that to its definition."
+
+
 def _of_waiting(step: Step, undo: Undo, wait: Wait) -> Iterator[str]:
     """Yield what is wrong with an undo that nobody runs."""
     what = f"the undo of step {step.id!r}"
-    if given := [name for name in ("run", "inputs") if getattr(undo, name)]:
+    if given := [name for name in ("run", "inputs", "saga") if getattr(undo, name)]:
         yield f"{what} waits, so nobody runs it, but it has {' and '.join(given)}; leave that out."
     if wait.where is not None:
         yield f"{what} waits for a signal that has a where, which it cannot ask: each signal of that name ends it; leave it out."

@@ -10,7 +10,7 @@ from goconductor.errors import unfit
 from goconductor.saga.checking.code import unfit_inputs
 from goconductor.saga.checking.known import Known
 from goconductor.saga.data.references import Place, reference_of
-from goconductor.saga.definition import Binding, Definition
+from goconductor.saga.definition import Binding, Child, Definition
 from goconductor.saga.definition import Step as StepDefinition
 from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.types.references import by_position
@@ -83,6 +83,8 @@ class Collected:
             self._known[len(self._steps)] = code
         if isinstance(undo, Undo) and undo.code is not None:
             self._undone_by[name] = undo.code
+        if isinstance(undo, Undo) and isinstance(undo.started, Named):
+            self._sagas.append(undo.started)
         self._steps.append(step)
         return Step(name)
 
@@ -177,4 +179,6 @@ def undo_of(undo: Undo | Literal["none"] | None) -> UndoDefinition | Literal["no
     """Return an undo as it stands in the document."""
     if not isinstance(undo, Undo):
         return undo
-    return UndoDefinition(run=undo.target, wait=undo.wait, inputs=bindings_of("the undo's inputs", undo.inputs))
+    started = undo.started.name if isinstance(undo.started, Named) else undo.started
+    saga = None if started is None else Child(name=started)
+    return UndoDefinition(run=undo.target, wait=undo.wait, saga=saga, inputs=bindings_of("the undo's inputs", undo.inputs))
