@@ -35,7 +35,7 @@ from goconductor.errors import (
     check_type,
 )
 from goconductor.leaves import chosen_election, make_store, makes_of_buses
-from goconductor.nodes import check_name, make_node, make_system_node
+from goconductor.nodes import check_name, introduce, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
@@ -241,7 +241,7 @@ async def _opened(
                 await _within(open_timeout_seconds, node.open(), node.store)
                 if recovers:
                     await check_name(node)
-                    logger.info("%s", _introduction(settings, node))
+                    introduce(settings, node)
                 for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
                     beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
                 async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
@@ -259,7 +259,7 @@ async def _opened(
 
 async def _open_beside(settings: Settings, node: Node) -> None:
     await node.open()
-    logger.info("%s", _introduction(settings, node))
+    introduce(settings, node)
 
 
 async def _within(open_timeout_seconds: float | None, opening: Awaitable[None], store: Store) -> None:
@@ -284,18 +284,6 @@ async def _signalled() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-def _introduction(settings: Settings, node: Node) -> str:
-    """Return the line that a process logs when it has opened: that it runs, what, and where."""
-    steps = sorted(node.registry.steps)
-    more = f" and {len(steps) - STEPS_SHOWN} more" if len(steps) > STEPS_SHOWN else ""
-    who = f"participant {node.registry.name!r} runs {', '.join(steps[:STEPS_SHOWN])}{more}" if steps else "runs no steps"
-    database = settings.database
-    return (
-        f"{who}, as instance {node.instance.serial}; saga log at {database.where}, schema {database.schema_name}; "
-        f"bus {' or '.join(settings.bus.named())}, election {' or '.join(settings.election.named())}"
-    )
 
 
 @asynccontextmanager

@@ -1,9 +1,15 @@
-"""Makes nodes by the settings, not open: of a service's steps, of ``system``, and of the participants of workers."""
+"""Makes nodes by the settings, not open: of a service's steps, of ``system``, and of the participants of workers; and introduces
+them in the log.
+"""
 
 from __future__ import annotations
 
+import os
+from importlib.metadata import version
+
 from goconductor.aio.reminders import Reminder
 from goconductor.control.sagas.starting import fitted
+from goconductor.control.settings.sections import HealthSettings, MetricsSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.facts.clock import SystemClock
 from goconductor.engine.node import Node
@@ -15,6 +21,11 @@ from goconductor.leaves import chosen_bus, make_store, make_system
 from goconductor.ports.store import Instance
 from goconductor.redaction import logger_of
 from goconductor.system.checking import SYSTEM
+
+logger = logger_of("goconductor")
+
+STEPS_SHOWN = 20
+"""Steps of a participant that its first line names."""
 
 logger = logger_of("goconductor")
 
@@ -117,3 +128,41 @@ def make_gateway(settings: Settings, node: Node) -> Gateway | None:
     gateway = Gateway(make, node.store.instances.registered, settings.gateway)
     node.definitions.checks.append(gateway.check)
     return gateway
+
+
+def introduce(settings: Settings, node: Node) -> None:
+    """Log what a process serves, as it has opened: one record, whose ``extra`` has each part by itself, for logs in JSON.
+
+    Args:
+        settings: the loaded settings.
+        node: its engine, open.
+    """
+    steps, database = sorted(node.registry.steps), settings.database
+    serves: dict[str, object] = {
+        "version": version("goconductor"),
+        "pid": os.getpid(),
+        "participant": node.registry.name if steps else None,
+        "steps": steps,
+        "instance": node.instance.serial,
+        "database": database.where,
+        "schema": database.schema_name,
+        "bus": list(settings.bus.named()),
+        "election": list(settings.election.named()),
+        "metrics": _address(settings.metrics),
+        "health": _address(settings.health),
+    }
+    more = f" and {len(steps) - STEPS_SHOWN} more" if len(steps) > STEPS_SHOWN else ""
+    who = f"participant {node.registry.name!r} runs {', '.join(steps[:STEPS_SHOWN])}{more}" if steps else "runs no steps"
+    doors = "".join(f"; {door} on {serves[door]}" for door in ("metrics", "health") if serves[door])
+    logger.info(
+        "goconductor %s, process %d: %s, as instance %d; saga log at %s, schema %s; bus %s, election %s%s",
+        *(serves["version"], serves["pid"], who, serves["instance"], serves["database"], serves["schema"]),
+        *(" or ".join(settings.bus.named()), " or ".join(settings.election.named()), doors),
+        extra={"serves": serves},
+    )
+
+
+def _address(door: MetricsSettings | HealthSettings) -> str | None:
+    """Return where a door listens; none where it does not, or takes a free port, which it says itself."""
+    host = f"[{door.host}]" if ":" in door.host else door.host
+    return f"http://{host}:{door.port}" if door.port else None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import socket
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -11,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 import pytest
 
-from goconductor import Participant, Saga, Settings, connect
+from goconductor import Participant, Saga, Settings, __version__, connect, logs
 from goconductor.app import migrate
 from goconductor.errors import ConfigurationError, SchemaError
 from goconductor.testing.faults import CuttableProxy
@@ -79,12 +81,43 @@ async def test_it_says_what_it_runs_and_where_and_no_password(postgres_url: str,
     with caplog.at_level(logging.INFO, "goconductor"):
         async with shop.running(settings), connect(settings):
             pass
-    (said,) = [record.getMessage() for record in caplog.records if "saga log at" in record.getMessage()]
-    parts = urlsplit(postgres_url)
+    (record,) = [record for record in caplog.records if "saga log at" in record.getMessage()]
+    parts, said = urlsplit(postgres_url), record.getMessage()
+    where = f"{parts.hostname}:{parts.port}{parts.path}"
     assert said == (
-        f"participant 'shop' runs pack, as instance 1; saga log at {parts.hostname}:{parts.port}{parts.path}, "
+        f"goconductor {__version__}, process {os.getpid()}: participant 'shop' runs pack, as instance 1; saga log at {where}, "
         "schema goconductor; bus postgres, election postgres"
     )
+    serves = json.loads(logs.JsonFormatter().format(record))["serves"]
+    assert serves == {
+        "version": __version__,
+        "pid": os.getpid(),
+        "participant": "shop",
+        "steps": ["pack"],
+        "instance": 1,
+        "database": where,
+        "schema": "goconductor",
+        "bus": ["postgres"],
+        "election": ["postgres"],
+        "metrics": None,
+        "health": None,
+    }
+    assert str(parts.password) not in logs.JsonFormatter().format(record)
+
+
+async def test_it_says_where_it_answers_for_its_metrics_and_its_health(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics, health = free_port(), free_port()
+    doors = {"GOCONDUCTOR_METRICS_PORT": str(metrics), "GOCONDUCTOR_HEALTH_PORT": str(health)}
+    settings = Settings.load(environ={"GOCONDUCTOR_DATABASE_URL": postgres_url, **doors})
+    await migrate(settings)
+    shop, _ = service()
+    with caplog.at_level(logging.INFO, "goconductor"):
+        async with shop.running(settings):
+            pass
+    (said,) = [record.getMessage() for record in caplog.records if "saga log at" in record.getMessage()]
+    assert said.endswith(f"; metrics on http://127.0.0.1:{metrics}; health on http://127.0.0.1:{health}")
 
 
 @pytest.mark.parametrize(("user", "password"), [("nobody", None), ("postgres", "wrong")])
