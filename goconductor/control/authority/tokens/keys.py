@@ -143,6 +143,12 @@ class KnownKeys:
             self._begin()
         return found
 
+    async def trouble(self) -> str:
+        """Return why the keys cannot be read; empty where they could at last. Keys that were read well are not read for this."""
+        if self.problem or not self._keys:
+            await self.refreshed()
+        return self.problem
+
     async def refreshed(self) -> None:
         """Read the keys, unless somebody has just done so. Whoever wants them meanwhile waits for the same answer."""
         if (reading := self._begin()) is not None:

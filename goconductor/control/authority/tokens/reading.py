@@ -86,8 +86,8 @@ class Tokens:
 
     async def trouble(self) -> str:
         """Return why tokens cannot be checked now, without a name or number; empty where they can."""
-        await self._keys.refreshed()
-        return "the keys of the identity provider cannot be read; the server's log has the reason" if self._keys.problem else ""
+        problem = await self._keys.trouble()
+        return "the keys of the identity provider cannot be read; the server's log has the reason" if problem else ""
 
     def _head(self, token: str) -> tuple[str, str]:
         if len(token) > BYTES_MAX:
