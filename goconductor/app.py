@@ -45,6 +45,7 @@ from goconductor.outbox.reading import reading
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
+from goconductor.recovery.chaining import Chaining
 from goconductor.recovery.feed.cloud_events import Wish
 from goconductor.recovery.feed.publishing import Publishing
 from goconductor.recovery.leadership import Leadership
@@ -358,6 +359,7 @@ async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: 
                 sweeper.lead,
                 Retaining(node, **settings.retention.model_dump(), told=told).keep,
                 VacuumWatch(node).watch,
+                Chaining(node).keep,
                 Scheduling(node, partial(start_fire, node), sagas_days=settings.retention.sagas_days).fire,
                 *([] if publishing is None else [publishing.publish]),
             )

@@ -71,6 +71,7 @@ def make_node(
         fit=fitted,
     )
     node.definitions.strict = settings.definitions.strict
+    node.audits_starts = settings.audit.starts
     return node
 
 

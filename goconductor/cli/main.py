@@ -12,6 +12,7 @@ import typer
 from goconductor import __version__, app
 from goconductor.builds import build
 from goconductor.cli.commands.definition import commands_of_definition
+from goconductor.cli.commands.installation.audit import commands_of_audit
 from goconductor.cli.commands.installation.changes import commands_of_bus, commands_of_election
 from goconductor.cli.commands.installation.config import commands_of_config
 from goconductor.cli.commands.installation.doctor import doctor
@@ -46,6 +47,7 @@ cli.add_typer(commands_of_schedule)
 cli.add_typer(commands_of_locks)
 cli.add_typer(commands_of_letters)
 cli.add_typer(commands_of_key)
+cli.add_typer(commands_of_audit)
 cli.add_typer(commands_of_config)
 cli.add_typer(commands_of_bus)
 cli.add_typer(commands_of_election)

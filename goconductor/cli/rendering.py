@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
+from goconductor.control.audit.reading import AuditPage, AuditProof
 from goconductor.control.authority.keys import KeyList
 from goconductor.control.models import (
     ChangeDetail,
@@ -260,6 +261,31 @@ def keys(found: KeyList) -> Table:
         cells = (each.key_id, each.name, ", ".join(each.roles), _moment(each.created_at), each.created_by, until)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
+
+
+def audit(page: AuditPage) -> Table:
+    """Draw some rows of the audit log."""
+    drawn = _columns("id", "at", "who", "from", "what", "about", "outcome")
+    for each in page.entries:
+        who = f"{each.actor or 'somebody'}{f' ({each.means})' if each.means else ''}"
+        outcome = f"{each.outcome}{f': {each.problem}' if each.problem else ''}"
+        outcome += f" ({each.left_out:,} before it were left out)" if each.left_out else ""
+        where = f"{each.door} {each.address}".strip()
+        what = f"{each.function} {each.detail}".strip()
+        drawn.add_row(*(Text(plain(cell)) for cell in (str(each.id), _moment(each.at), who, where, what, each.object, outcome)))
+    return drawn
+
+
+def proof(found: AuditProof) -> str:
+    """Spell what became of the audit log's chain, a line for each thing."""
+    if found.head is None:
+        lines = ["nothing is chained yet"]
+    else:
+        lines = [f"{found.rows:,} rows, from {found.first_seq} to {found.head_seq}", f"head {found.head}"]
+    if found.unplaced:
+        lines.append(f"{found.unplaced:,} rows wait for the leader to chain them")
+    lines.append("the chain is sound" if found.sound else f"BROKEN: {found.problem}")
+    return "\n".join(lines)
 
 
 def locks(page: LockPage) -> Table:

@@ -22,6 +22,7 @@ from rich.tree import Tree
 from goconductor import app
 from goconductor.cli import rendering
 from goconductor.control.actor import ANYBODY, Actor
+from goconductor.control.audit.origin import coming
 from goconductor.control.doors.conductor import engine
 from goconductor.control.doors.exits import Exit, code_of
 from goconductor.control.models import SagaDetail
@@ -213,4 +214,5 @@ async def client(settings: Settings) -> AsyncIterator[Node]:
     # the process beside us whose settings these are has the ports: `kubectl exec` gives us its environment
     quiet = settings.model_copy(update={"health": HealthSettings(), "metrics": MetricsSettings()})
     async with app.connect(quiet, open_timeout_seconds=OPEN_SECONDS) as conductor:
-        yield engine(conductor)
+        with coming(door="cli"):
+            yield engine(conductor)

@@ -51,6 +51,7 @@ from goconductor.messages.topics import replies_topic
 from goconductor.ports.bus import Bus
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Instance, Store
+from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.plan import Plan
 
 LAST_WORDS_SECONDS = 5.0
@@ -111,6 +112,8 @@ class Node:
             bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer
         )
         self._timers = Timers(self.view, self.clock, store.terms)
+        self.audits_starts = False
+        """Whether starts are noted in the audit log."""
         self.orphans = Orphans(store.leases, self.clock)
         self._rewinding = Rewinding(store.failovers, self.definitions, self.clock, known_by=self.name, counts=self.counts)
         self._registration = Registration(store.instances, store.terms, self.clock, self._rewound)
@@ -315,11 +318,13 @@ class Node:
             SagaChangedError: it has moved on from there.
             RequestRefusedError: its state does not allow this.
         """
-        submission = Submission(saga_id, None, event, expected=expected, doubtful=event_id is not None)
+        submission = Submission(saga_id, None, event, expected=expected, doubtful=event_id is not None, note=unwritten())
         submission.event_id = event_id or submission.event_id
         appended = await self.appender.submit(submission)
         if appended.dropped and isinstance(event, OperatorRequest | Report):
             raise RequestRefusedError(appended.dropped)
+        if submission.note is not None:
+            written()
         return appended.view or await self.view(saga_id)
 
     async def submit(self, submission: Submission) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import grpc.aio
 from google.protobuf.descriptor import FieldDescriptor
@@ -20,6 +21,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from goconductor.control.audit.origin import coming
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import problems
@@ -56,6 +58,12 @@ def handlers(service: Any, methods: Methods) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler(service.full_name, made)
 
 
+def peer_of(context: Any) -> str:
+    """Return the address of who calls, without its port: of ``ipv4:10.0.0.7:5000`` it is ``10.0.0.7``."""
+    kind, _, place = unquote(context.peer()).partition(":")
+    return place.rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else kind
+
+
 def patience(context: Any, seconds: float) -> float:
     """Return how many seconds a call may wait: what was asked for, or less where the client's deadline is earlier."""
     remaining = context.time_remaining()
@@ -65,7 +73,8 @@ def patience(context: Any, seconds: float) -> float:
 def _unary(name: str, kind: Any, methods: Methods) -> Callable[..., Any]:
     async def call(data: bytes, context: Any) -> Any:
         try:
-            return await _found(methods, name)(read(kind, data), context)
+            with coming(door="grpc", address=peer_of(context)):
+                return await _found(methods, name)(read(kind, data), context)
         except grpc.aio.AbortError:
             raise  # the call has its answer
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)
@@ -91,10 +100,11 @@ def _both_streaming(name: str, kind: Any, methods: Methods) -> Callable[..., Any
 def _told(name: str, methods: Methods, asked: Callable[[Any], Any]) -> Callable[..., Any]:
     async def call(given: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            async with aclosing(_found(methods, name)(asked(given), context)) as stream:
-                async for each in stream:
-                    yield each
-                return
+            with coming(door="grpc", address=peer_of(context)):
+                async with aclosing(_found(methods, name)(asked(given), context)) as stream:
+                    async for each in stream:
+                        yield each
+                    return
         except grpc.aio.AbortError:
             raise  # the call has its answer
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)

@@ -76,6 +76,7 @@ class Door:
         authenticator = None
         if self._gate is not None:
             authenticator = self._gate.authenticator = make_authenticator(self._settings, lambda: node.store.keys)
+            self._gate.audit = node.store.audit
         self._methods |= methods_of(node, self._settings, self._stopping, gateway, authenticator)
 
     async def stop(self, grace_seconds: float) -> None:

@@ -108,6 +108,11 @@ def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
             found.locks_waited_seconds,
         )
         yield _gauge(
+            "goconductor_audit_unchained_seconds",
+            "Age of the oldest row of the audit log that is not chained yet.",
+            found.audit_unplaced_seconds,
+        )
+        yield _gauge(
             "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", found.dead_letters
         )
         yield _gauge(

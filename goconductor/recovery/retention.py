@@ -47,6 +47,7 @@ class Retaining:
         node: the engine of this process.
         sagas_days: days that sagas are kept after they ended, with their keys; 0 is for ever.
         dead_letters_days: the same for dead letters, after they came.
+        audit_days: the same for rows of the audit log, after they were written.
         instances_days: the same for records of processes, after these were gone.
         limit: number of rows that one step looks at.
         told: answers a moment before which all events are told to whoever gets them; sagas that changed later stay. None where
@@ -60,6 +61,7 @@ class Retaining:
         sagas_days: float,
         dead_letters_days: float,
         instances_days: float,
+        audit_days: float = 0.0,
         limit: int = LIMIT,
         told: Callable[[], Awaitable[float | None]] | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class Retaining:
             Forgettable.SAGAS: sagas_days,
             Forgettable.DEAD_LETTERS: dead_letters_days,
             Forgettable.INSTANCES: instances_days,
+            Forgettable.AUDIT: audit_days,
         }
 
     async def keep(self, term: LeadTerm) -> None:

@@ -24,7 +24,7 @@ from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
 from goconductor.rest.paths import definitions, schedules
-from goconductor.rest.paths.installation import changes, health, installation, keys, workers
+from goconductor.rest.paths.installation import audit, changes, health, installation, keys, workers
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
@@ -62,7 +62,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(gate.permitted(open_paths))] if asks else [],
+        dependencies=[Depends(gate.permitted(open_paths, lambda: node.store.audit))] if asks else [],
     )
     node = engine(conductor) if isinstance(conductor, Conductor) else conductor
     stops = Stopping(stopping)
@@ -84,6 +84,7 @@ def create_app(
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(keys.router(node))
+    app.include_router(audit.router(node))
     app.include_router(health.router(node, authenticator))
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:
         metrics = node.observer.measure()
@@ -100,7 +101,7 @@ def create_app(
 
         app.add_middleware(Caller)
     if authenticator is not None:
-        app.add_middleware(gate.Gate, authenticator=authenticator, open_paths=open_paths)
+        app.add_middleware(gate.Gate, authenticator=authenticator, open_paths=open_paths, audit=lambda: node.store.audit)
     app.add_middleware(HeadRequests)
     app.add_middleware(Guard, any_host=settings.rest.insecure or asks)
     app.openapi = lambda: _openapi(app, open_paths if asks else None)  # type: ignore[method-assign]

@@ -181,3 +181,26 @@ async def test_before_its_node_is_open_the_door_knows_nobody(shop: Shop) -> None
     async with grpc.aio.insecure_channel(door.address) as channel:
         assert await code_of(channel, METHODS[0], await key_of(shop.server)) is grpc.StatusCode.UNAVAILABLE
     await door.stop(0)
+
+
+async def test_refusals_are_noted_with_who_asked_and_what_is_done_is_listed(channel: Any, shop: Shop) -> None:
+    admin, viewer = await key_of(shop.server, "admin"), await key_of(shop.server, "viewer")
+    by_name = {method.full_name: method for method in METHODS}
+    migrate, audit = by_name["goconductor.v1.Operations.Migrate"], by_name["goconductor.v1.Operations.ListAudit"]
+    assert await code_of(channel, migrate) is grpc.StatusCode.UNAUTHENTICATED
+    assert await code_of(channel, migrate, viewer) is grpc.StatusCode.PERMISSION_DENIED
+    assert await code_of(channel, audit, viewer) is grpc.StatusCode.PERMISSION_DENIED
+    assert await code_of(channel, migrate, admin) is grpc.StatusCode.INVALID_ARGUMENT
+    call = channel.unary_unary(
+        "/goconductor.v1.Operations/ListAudit",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(audit.output_type).FromString,
+    )
+    page = await call(GetMessageClass(audit.input_type)(limit=3), metadata=(("authorization", f"Bearer {admin}"),))
+    assert [(row.function, row.problem, row.detail, row.means) for row in page.entries] == [
+        ("audit.reading.entries", "forbidden", audit.full_name, f"key {viewer.split('_')[1]}"),
+        ("installation.changes.change", "forbidden", migrate.full_name, f"key {viewer.split('_')[1]}"),
+        ("installation.changes.change", "unauthenticated", migrate.full_name, ""),
+    ]
+    assert {(row.door, row.address) for row in page.entries} == {("grpc", "127.0.0.1")}
+    assert page.HasField("before")

@@ -264,3 +264,33 @@ async def test_who_was_known_is_forgotten_after_the_request(shop: Shop, app: Any
     await shop.client.post(f"/v1/sagas/{saga_id}/pause", json={"by": "ann"})  # of a door that asks nobody, in the same task
     entries = (await shop.client.get(f"/v1/sagas/{saga_id}/history")).json()["entries"]
     assert entries[-1]["data"] == {"by": "ann"}
+
+
+async def test_what_is_done_and_what_is_refused_is_noted_with_who_asked_and_from_where(app: Any, shop: Shop) -> None:
+    admin, viewer = await key_of(shop.server, "admin"), await key_of(shop.server, "viewer")
+    async with client_of(app, admin) as asking_admin, client_of(app, viewer) as asking_viewer, client_of(app) as nobody:
+        started = await shop.server.store.audit.head()
+        assert started is None
+        made = await asking_admin.post("/v1/keys", json={"name": "ci", "roles": ["viewer"], "by": "ann"})
+        assert (await asking_viewer.delete(f"/v1/keys/{made.json()['detail']['key_id']}")).status_code == 403
+        assert (await asking_viewer.get("/v1/audit")).status_code == 403
+        assert (await nobody.post("/v1/sagas/order", json={})).status_code == 401
+        page = (await asking_admin.get("/v1/audit", params={"limit": 4})).json()
+        assert (await asking_admin.get("/v1/audit/proof")).json()["sound"]
+        assert (await asking_admin.get("/v1/audit", params={"outcome": "nonsense"})).status_code == 400
+        assert (await asking_admin.get("/v1/audit", params={"since": "yesterday"})).status_code == 400
+        assert (await asking_admin.get("/v1/audit/proof", params={"against": "x"})).status_code == 400
+    shown = [(row["function"], row["detail"], row["outcome"], row["problem"]) for row in page["entries"]]
+    assert shown == [
+        ("", "POST /v1/sagas/order", "refused", "unauthenticated"),
+        ("audit.reading.entries", "GET /v1/audit", "refused", "forbidden"),
+        ("authority.keys.revoke_key", "DELETE /v1/keys/{key_id}", "refused", "forbidden"),
+        ("authority.keys.create_key", "viewer", "done", ""),
+    ]
+    assert {row["door"] for row in page["entries"]} == {"rest"}
+    assert {row["address"] for row in page["entries"]} == {"127.0.0.1"}
+    assert [bool(row["means"]) for row in page["entries"]] == [False, True, True, True]
+    assert page["entries"][3]["actor"].endswith("on behalf of ann")
+    assert page["entries"][3]["means"] == f"key {admin.split('_')[1]}"
+    for key in (admin, viewer, made.json()["key"]):
+        assert key.split("_")[2] not in str(page)

@@ -62,7 +62,14 @@ async def lead(world: World) -> LeadTerm:
 
 
 def retaining(node: Node, *, limit: int = 100, sagas_days: float = 30 * SECOND) -> Retaining:
-    return Retaining(node, sagas_days=sagas_days, dead_letters_days=20 * SECOND, instances_days=10 * SECOND, limit=limit)
+    return Retaining(
+        node,
+        sagas_days=sagas_days,
+        dead_letters_days=20 * SECOND,
+        instances_days=10 * SECOND,
+        audit_days=10 * SECOND,
+        limit=limit,
+    )
 
 
 async def some_of_each(world: World, observer: Observer | None = None) -> tuple[Node, list[UUID]]:

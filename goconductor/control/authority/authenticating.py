@@ -58,6 +58,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str = ""
     until: float | None = None
 
+    @property
+    def means(self) -> str:
+        """How somebody was authenticated, for the audit log."""
+        return f"key {self.key_id}" if self.key_id else "token"
+
 
 class TokenReader(Protocol):
     """Reads tokens of an identity provider: :class:`goconductor.control.authority.tokens.reading.Tokens`."""

@@ -16,6 +16,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
 from goconductor.control.roles import Role, role_problem
@@ -70,6 +71,7 @@ def digest_of(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+@noted("key of {name}", detail=lambda given: " ".join(map(str, given["roles"])))
 async def create_key(actor: Actor, node: Node, name: str, roles: Sequence[str], *, expires_days: float | None = None) -> MadeKey:
     """Make an API key. It is shown this once.
 
@@ -121,6 +123,7 @@ async def list_keys(actor: Actor, node: Node) -> KeyList:
     return KeyList(keys=[_detail(row) for row in await node.store.keys.newest(limit=KEYS_MAX)])
 
 
+@noted(lambda given: f"key {given['key_id'].removeprefix('gck_')[:12]}")
 async def revoke_key(actor: Actor, node: Node, key_id: str) -> KeyDetail:
     """End an API key. Servers refuse it within about a second, and end what it has open within a few. One that is over stays so.
 

@@ -122,6 +122,8 @@ NEEDS: dict[str, Permission] = {
     ),
     **dict.fromkeys(
         (
+            "audit.reading.entries",
+            "audit.reading.verify",
             "authority.keys.create_key",
             "authority.keys.list_keys",
             "authority.keys.revoke_key",

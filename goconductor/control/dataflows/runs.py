@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost, is_waiting
 from goconductor.control.faults import Fault, RequestInvalidError
@@ -38,6 +39,7 @@ POLL_SECONDS = (0.02, 0.5)
 """Least and greatest seconds between two looks at the saga: few soon after a move, more while others work."""
 
 
+@noted(lambda given: f"dataflow {given['id']}", parts=True)
 async def run(
     actor: Actor,
     node: Node,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.models import DefinitionDetail, DefinitionSummary, moment
 from goconductor.control.sagas.starting import DefinitionNotFoundError
 from goconductor.engine.node import Node
@@ -20,6 +21,7 @@ from goconductor.saga.writing.written.restoring import written
 from goconductor.system import checking as system
 
 
+@noted(lambda given: f"definition {given['definition'].name}", detail=lambda given: given["definition"].version)
 async def register(actor: Actor, node: Node, definition: Definition, *, activate: bool = True) -> DefinitionSummary:
     """Store a definition.
 
@@ -107,6 +109,7 @@ def _written(document: dict[str, Any]) -> dict[str, Any] | None:
     return None if found == document else found
 
 
+@noted("definition {saga}", detail=lambda given: given["version"])
 async def activate(actor: Actor, node: Node, saga: str, version: str) -> DefinitionSummary:
     """Pin a version: new sagas take it, whatever instances have in their code. Those that have started keep theirs.
 
@@ -128,6 +131,7 @@ async def activate(actor: Actor, node: Node, saga: str, version: str) -> Definit
     return await _summary(node, await _stored(node, saga, version))
 
 
+@noted("definition {saga}")
 async def unpin(actor: Actor, node: Node, saga: str) -> DefinitionSummary:
     """Make the newest version that a living instance has in its code the active one again, and return that version.
 

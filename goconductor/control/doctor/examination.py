@@ -53,6 +53,7 @@ OF_STORE = (
     "dead letters",
     "schedules",
     "events",
+    "audit log",
     "invariants",
     "steps",
 )
@@ -217,6 +218,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("dead letters",), lambda: one(sagas.of_letters(store))),
         (("schedules",), lambda: one(of_schedules(store, now))),
         (("events",), lambda: one(of_events(store, published=patient.publishes))),
+        (("audit log",), lambda: one(sagas.of_audit(store, now))),
         (("invariants", "steps"), live_sagas),
     ]
     for names, look in looks:

@@ -35,6 +35,8 @@ OVERDUE_ERROR_SECONDS = 120.0
 """Seconds behind its time from which it is an error."""
 AGAIN_SECONDS = 0.6
 """Seconds before the instances are read a second time."""
+UNCHAINED_ERROR_SECONDS = 120.0
+"""Seconds after which a row of the audit log without a place in its chain is a finding."""
 SWEEP_ERROR_SECONDS = 60.0
 """Seconds without a report of the leader's sweep, which comes every few seconds, after which it is an error."""
 
@@ -86,6 +88,21 @@ def _swept(sweep: Sweep | None, now: float) -> str:
     return (
         "its first sweep is not noted yet" if sweep is None else f"its last sweep was noted {spell(max(0.0, now - sweep.at))} ago"
     )
+
+
+async def of_audit(store: Store, now: float) -> Check:
+    """Check whether the leader chains the audit log."""
+    oldest, head = await store.audit.unplaced(limit=1), await store.audit.head()
+    late = now - oldest[0].at if oldest else 0.0
+    findings = []
+    if late > UNCHAINED_ERROR_SECONDS:
+        findings.append(
+            error(
+                f"a row of the audit log has not been chained for {spell(late)}",
+                "see that somebody leads, by `goconductor leader`, that the leader is of this version, and its log",
+            )
+        )
+    return Check.of("audit log", findings, saw=f"{head.seq} rows are chained" if head else "nothing is chained yet")
 
 
 async def of_instances(store: Store, clock: Clock) -> tuple[Check, list[Instance]]:

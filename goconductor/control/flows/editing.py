@@ -18,6 +18,7 @@ import msgspec
 from pydantic import Field
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.definitions.versions import plan_of
 from goconductor.control.flows import edits
 from goconductor.control.flows.options import Options, with_options
@@ -111,6 +112,7 @@ async def lookup_step(actor: Actor, node: Node, flow: str, step: str) -> FlowSte
     return _step(plan, step)
 
 
+@noted("definition {flow}")
 async def create_step(actor: Actor, node: Node, flow: str, step: Any, *, made_of: str | None = None) -> FlowDetail:
     """Add a step. The first one makes the flow; one that is there already, the same, changes nothing.
 
@@ -133,6 +135,7 @@ async def create_step(actor: Actor, node: Node, flow: str, step: Any, *, made_of
     return await _edit(actor, node, flow, lambda definition: edits.created(flow, definition, new), made_of)
 
 
+@noted("definition {flow}")
 async def replace_step(actor: Actor, node: Node, flow: str, step: Any, *, made_of: str | None = None) -> FlowDetail:
     """Put a step in the place of the one of its id. Arguments and errors as of :func:`create_step`.
 
@@ -143,6 +146,7 @@ async def replace_step(actor: Actor, node: Node, flow: str, step: Any, *, made_o
     return await _edit(actor, node, flow, lambda definition: edits.replaced(flow, _some(flow, definition), new), made_of)
 
 
+@noted("definition {flow}", detail=lambda given: given["step"])
 async def delete_step(actor: Actor, node: Node, flow: str, step: str, *, made_of: str | None = None) -> FlowDetail:
     """Take a step out. Those that came after it come after the steps before it. Arguments and errors as of :func:`create_step`.
 
@@ -152,6 +156,7 @@ async def delete_step(actor: Actor, node: Node, flow: str, step: str, *, made_of
     return await _edit(actor, node, flow, lambda definition: edits.deleted(flow, _some(flow, definition), step), made_of)
 
 
+@noted("definition {flow}")
 async def change_flow(actor: Actor, node: Node, flow: str, fields: edits.OwnFields, *, made_of: str | None = None) -> FlowDetail:
     """Change what the flow itself has: its priority, its timeout. Arguments and errors as of :func:`create_step`.
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.installation.phases import Process, Situation, following, waits_for
 from goconductor.control.models import ChangeDetail, ProcessDetail, moment
 from goconductor.control.wording import together
@@ -38,6 +39,7 @@ async def present(actor: Actor, store: Store, kind: str, *, named: Sequence[str]
     return _detail(kind, *await _look(store, kind, named[0]))
 
 
+@noted("{kind}", detail=lambda given: given["to"])
 async def change(
     actor: Actor,
     store: Store,

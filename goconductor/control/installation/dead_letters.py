@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import DeadLetterDetail, DeadLetterPage, moment
 from goconductor.engine.node import Node
@@ -42,6 +43,7 @@ async def dead_letters(actor: Actor, node: Node, *, limit: int = 50, before: int
     return DeadLetterPage(letters=letters, before=letters[-1].letter_id if len(found) > limit else None)
 
 
+@noted("dead letter {letter_id}")
 async def redrive(actor: Actor, node: Node, letter_id: int) -> DeadLetterDetail:
     """Send a message to its topic again, then forget it. If two do it at once, or one dies in between, it is sent twice, which
     does no harm: messages are hints.
@@ -66,6 +68,7 @@ async def redrive(actor: Actor, node: Node, letter_id: int) -> DeadLetterDetail:
     return _detail(letter)
 
 
+@noted("dead letter {letter_id}")
 async def drop(actor: Actor, node: Node, letter_id: int, *, reason: str) -> DeadLetterDetail:
     """Forget a message for good.
 

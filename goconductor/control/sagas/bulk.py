@@ -22,6 +22,7 @@ from uuid import UUID, uuid4, uuid5
 from pydantic import Field
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import Document, SagaDetail, StepStatus
 from goconductor.control.sagas import restarts
@@ -176,6 +177,12 @@ async def select(actor: Actor, node: Node, *, sagas_max: int = SAGAS_MAX, **filt
             return found
 
 
+@noted(
+    lambda given: f"{len(given['sagas'])} sagas",
+    detail=lambda given: given["asked"].operation.request,
+    parts=True,
+    unless=lambda given: given["dry_run"],
+)
 async def bulk(
     actor: Actor, node: Node, asked: Bulk, sagas: Sequence[Selected], *, request_id: str | None = None, dry_run: bool = False
 ) -> BulkReport:

@@ -23,6 +23,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import Hindrance, RestartPreview, SagaDetail
 from goconductor.control.sagas.attended import fenced, side_of, unattended
@@ -51,6 +52,7 @@ from goconductor.lifecycle.facts.events import (
 from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.grown import exists, in_order
 from goconductor.ports.store import Known
+from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.data import values
 from goconductor.saga.features import PAUSE_OF_CHILDREN, REWIND, REWIND_OF_MAP
 from goconductor.saga.plan import Plan
@@ -130,6 +132,13 @@ def expected_of(revision: str) -> Expected:
     return Expected(int(found[1]), int(found[2], 16))
 
 
+def _asked(given: Mapping[str, Any]) -> str:
+    request = given["request"]
+    named = (getattr(request, name, "") or "" for name in ("step", "from_step", "version"))
+    return " ".join([type(request).__name__, *filter(None, named)])
+
+
+@noted("saga {saga_id}", detail=_asked)
 async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautions: Precautions = NO_PRECAUTIONS) -> SagaDetail:
     """Make a request about a saga that is on its way, or about another one in place of one that has ended.
 
@@ -315,12 +324,16 @@ async def _request_under_lease(
     """
     lease = await fenced(node, plan, view, event.step, await surroundings(node, plan, view.state))
     saga_id = view.state.saga_id
-    submission = Submission(saga_id, plan, event, view=view, lease=lease, expected=expected, doubtful=event_id is not None)
+    submission = Submission(
+        saga_id, plan, event, view=view, lease=lease, expected=expected, doubtful=event_id is not None, note=unwritten()
+    )
     submission.event_id = event_id or submission.event_id
     appended = False
     try:
         answer = await node.appender.submit(submission)
         appended = not answer.dropped
+        if appended:
+            written()
     finally:
         if lease is not None and not appended:
             await node.store.leases.release([lease])

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import SagaDetail
 from goconductor.control.sagas.queries import saga_status
@@ -49,9 +51,11 @@ from goconductor.lifecycle.facts.events import CompensationReported, OutcomeRepo
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import exists
+from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.ids import Direction, read_task_token
 
 
+@noted("saga {saga_id}", detail=lambda given: given["name"])
 async def signal(
     actor: Actor, node: Node, saga_id: UUID, name: str, payload: Any = None, *, precautions: Precautions = NO_PRECAUTIONS
 ) -> SagaDetail:
@@ -79,6 +83,7 @@ async def signal(
     return await _send(actor, node, saga_id, event, precautions)
 
 
+@noted("saga {saga_id}", detail=lambda given: given["step"])
 async def approve(
     actor: Actor,
     node: Node,
@@ -115,6 +120,15 @@ async def approve(
     return await _send(actor, node, saga_id, event, precautions)
 
 
+def _handed_out(given: Mapping[str, Any]) -> str:
+    try:
+        named = read_task_token(given["token"])
+    except ArgumentError:
+        return ""
+    return f"saga {named.saga_id}"
+
+
+@noted(_handed_out)
 async def report(
     actor: Actor, node: Node, token: str, *, output: Any = None, failure: str = "", refused: bool = False, final: bool = True
 ) -> SagaDetail:
@@ -223,8 +237,9 @@ async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, 
         )
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            submission = Submission(saga_id, plan, event, view=view, expected=precautions.expected)
+            submission = Submission(saga_id, plan, event, view=view, expected=precautions.expected, note=unwritten())
             known = (await node.appender.submit(submission)).view
+            written()
     except TimeoutError:
         problem = "the database went away; send the signal again under the same id, it may have been recorded"
         raise StoreUnavailableError(problem) from None

@@ -10,10 +10,12 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
+from goconductor.ports.store.log.notes import present
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga.data.defaults import completed
 from goconductor.saga.definition import PRIORITY_MAX
@@ -81,6 +83,17 @@ async def start(
         SagaAlreadyStartedError: the key has started a saga with other input.
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
+    if node.audits_starts and present() is None:
+        return await _start_noted(
+            *(actor, node, saga, input),
+            key=key,
+            labels=labels,
+            version=version,
+            reply=reply,
+            transaction=transaction,
+            input_type=input_type,
+            priority=priority,
+        )
     if key is not None or labels is not None:
         check_names(key, {} if labels is None else labels)
     if priority is not None:
@@ -101,6 +114,10 @@ async def start(
         identity=identity,
         priority=priority,
     )
+
+
+_start_noted = noted("", detail=lambda given: given["saga"] if isinstance(given["saga"], str) else given["saga"].name)(start)
+"""The same, with a note: that is about the saga that begins."""
 
 
 async def start_fire(node: Node, saga: str, input: Any, *, key: str, labels: Mapping[str, str]) -> UUID:

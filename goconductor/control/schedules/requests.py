@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from goconductor.control.actor import Actor
+from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
 from goconductor.control.sagas.starting import check_names, fitted, key_faults, plan_of, start_fire
@@ -45,6 +46,7 @@ class ScheduleExistsError(RequestRefusedError):
     """There is a schedule of this name; replace it, or choose another name."""
 
 
+@noted("schedule {name}")
 async def create(actor: Actor, node: Node, name: str, wanted: ScheduleWanted, *, sagas_days: float = 0.0) -> ScheduleDetail:
     """Make a schedule. Its first fire is the first time after now.
 
@@ -77,6 +79,7 @@ async def create(actor: Actor, node: Node, name: str, wanted: ScheduleWanted, *,
     return await _detail(node, name, kept, now)
 
 
+@noted("schedule {name}")
 async def replace_schedule(
     actor: Actor, node: Node, name: str, wanted: ScheduleWanted, *, sagas_days: float = 0.0
 ) -> ScheduleDetail:
@@ -96,6 +99,7 @@ async def replace_schedule(
     return await _changed(actor, node, name, changed, "replaced", now)
 
 
+@noted("schedule {name}")
 async def pause(actor: Actor, node: Node, name: str) -> ScheduleDetail:
     """Fire nothing from now on. A fire that waits for the end of the saga before is left out.
 
@@ -111,6 +115,7 @@ async def pause(actor: Actor, node: Node, name: str) -> ScheduleDetail:
     return await _changed(actor, node, name, changed, "paused", now)
 
 
+@noted("schedule {name}")
 async def resume(actor: Actor, node: Node, name: str) -> ScheduleDetail:
     """Fire again, from the first time after now: what passed meanwhile is not caught up. One that is not paused stays as it is.
 
@@ -130,6 +135,7 @@ async def resume(actor: Actor, node: Node, name: str) -> ScheduleDetail:
     return await _changed(actor, node, name, changed, "resumed", now)
 
 
+@noted("schedule {name}")
 async def delete(actor: Actor, node: Node, name: str) -> None:
     """Delete a schedule. The sagas that it has started go on.
 
@@ -145,6 +151,7 @@ async def delete(actor: Actor, node: Node, name: str) -> None:
     raise _busy(name)
 
 
+@noted("schedule {name}")
 async def fire(actor: Actor, node: Node, name: str, *, request_id: str | None = None) -> ScheduleDetail:
     """Start its saga now, whatever its overlap, its pause and its times say. The next fire counts it as the one before.
 

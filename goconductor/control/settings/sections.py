@@ -191,6 +191,8 @@ class RetentionSettings(Section):
     """Days that a saga is kept after it ended, with its log and its start key; 0 is for ever."""
     dead_letters_days: Days = 0.0
     """Days that a dead letter is kept; 0 is for ever."""
+    audit_days: Days = 0.0
+    """Days that a row of the audit log is kept; 0 is for ever."""
     instances_days: Days = 7.0
     """Days that the records of processes are kept, once these are gone; 0 is for ever."""
 

@@ -25,6 +25,7 @@ from typing import Any, Self
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from goconductor.control.settings.audit import AuditSettings
 from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
 from goconductor.control.settings.definitions import DefinitionSettings
 from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
@@ -88,6 +89,7 @@ class Settings(Section):
     participant: ParticipantSettings = ParticipantSettings()
     recovery: RecoverySettings = RecoverySettings()
     retention: RetentionSettings = RetentionSettings()
+    audit: AuditSettings = AuditSettings()
     auth: AuthSettings = AuthSettings()
     oidc: OidcSettings = OidcSettings()
     rest: RestSettings = RestSettings()

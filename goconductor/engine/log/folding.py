@@ -28,7 +28,7 @@ from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.pending_work import looked_at, timer_due_at
-from goconductor.ports.store import Append, Known, Lease, LogEntry, SignalId, Take
+from goconductor.ports.store import Append, Known, Lease, LogEntry, Note, SignalId, Take
 from goconductor.redaction import logger_of
 from goconductor.saga.plan import Plan
 
@@ -59,6 +59,7 @@ class Submission(msgspec.Struct):
         alone: what it was folded with was refused, so it goes into an append of its own.
         stale: the head has moved since ``view``: read the tail first.
         doubtful: the answer to the event's commit was lost: look for its id in the tail.
+        note: of the request that wants it; the audit log has it with the event.
     """
 
     saga_id: UUID
@@ -74,6 +75,7 @@ class Submission(msgspec.Struct):
     alone: bool = False
     stale: bool = False
     doubtful: bool = False
+    note: Note | None = None
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -193,6 +195,7 @@ class Folded(msgspec.Struct, frozen=True):
             epoch=self.epoch,
             signals=self.signals,
             unchanged=self.unchanged,
+            notes=[each.note for each in self.accepted.values() if each.note is not None],
         )
 
 
@@ -261,7 +264,7 @@ def fold(
         if due_at is not None and entries and due_at > now():
             continue  # the guard of an append names one moment, the latest: who is not yet due must not hold up the others
         if submission.doubtful and any(entry.event_id == submission.event_id for entry in entries):
-            accepted[index] = submission  # the same request twice in one batch is one event
+            accepted[index] = msgspec.structs.replace(submission, note=None)  # the same request twice in one batch is one event
             continue
         if submission.expected is not None and (entries or submission.expected != (base.seq, base.tag)):
             results[index] = SagaChangedError()

@@ -24,6 +24,7 @@ from goconductor.lifecycle.facts.events import SagaMigrated
 from goconductor.lifecycle.replay import replay
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Known, Log, Outcome, Tail, Verdict
+from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.features import MIGRATION
 from goconductor.saga.plan import Plan
 
@@ -134,9 +135,11 @@ class Migrator:
                     instance=self._instance,
                     wake_at=view.state.wake_at,
                     version=event.version,
+                    notes=[] if (note := unwritten()) is None else [note],
                 )
             ]
         )
         if outcome.verdict is Verdict.WON:
+            written()
             self._appender.act(plan, view, decision.effects, (), ())
         return outcome

@@ -33,7 +33,8 @@ from goconductor.lifecycle.facts.restart import Restart
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.pending_work import looked_at
 from goconductor.ports.clock import Clock
-from goconductor.ports.store import BATCHES_AT_ONCE, Outcome, Start, Starts, Verdict
+from goconductor.ports.store import BATCHES_AT_ONCE, Note, Outcome, Start, Starts, Verdict
+from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.ports.store.log.transactions import Transaction
 from goconductor.saga import ids
 from goconductor.saga.data import values
@@ -129,7 +130,10 @@ class Starter:
             event = self._event(input, reply_to=reply_to, traceparent=starting.traceparent, priority=priority)
             if restart is not None:
                 event = replace(event, restart=restart)
-            started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
+            note = unwritten()
+            started = await self._started(plan, event, ids.DEFAULT_NAMESPACE, key, labels, identity, note)
+            if note is not None and not started.existing:
+                written()
             starting.started(started.saga_id, existing=started.existing)
         return started
 
@@ -159,11 +163,20 @@ class Starter:
         return started
 
     async def _started(
-        self, plan: Plan, event: SagaStarted, namespace: str, key: str | None, labels: Mapping[str, str], identity: Any
+        self,
+        plan: Plan,
+        event: SagaStarted,
+        namespace: str,
+        key: str | None,
+        labels: Mapping[str, str],
+        identity: Any,
+        note: Note | None = None,
     ) -> Started:
         view, decision, event = self._begun(plan, event, namespace, key, labels)
         continuation = Continuation(plan, view, still_due(decision.effects, view))
         start = self._start(plan, view, decision.status, event, namespace, key, labels, identity)
+        if note is not None:
+            start = replace(start, notes=[_about(note, start.saga_id)])
         asked = _Asked(plan, decision.effects, continuation, start)
         outcome = await self._starts.submit(asked)
         if outcome.verdict is Verdict.HELD_UP:
@@ -217,9 +230,13 @@ class Starter:
             start = self._start(plan, view, decision.status, event, ids.DEFAULT_NAMESPACE, key, labels, identity)
             if start.wake_at is not None:
                 start = replace(start, wake_at=event.at)
+            if (note := unwritten()) is not None:
+                start = replace(start, notes=[_about(note, start.saga_id)])
             outcome = await self._kept.start_in(transaction, start)
             if outcome.verdict is not Verdict.WON:
                 return _found(outcome, plan, key)
+            if note is not None:
+                written()
             self._counts["sagas_started_in_transactions"] += 1
             starting.started(view.state.saga_id, existing=False)
         return Started(view.state.saga_id)
@@ -305,6 +322,11 @@ def _found(outcome: Outcome, plan: Plan, key: str | None) -> Started:
             f"key {key!r} has started saga {plan.name!r} {outcome.existing} with other input; use a new key, or the same input"
         )
     raise GoConductorError(f"saga {plan.name!r} could not be started: {outcome.problem or outcome.verdict}")
+
+
+def _about(note: Note, saga_id: UUID) -> Note:
+    """Return the note; one that is about nothing yet becomes one about the saga that begins."""
+    return note if note.object else replace(note, object=f"saga {saga_id}")
 
 
 def _hash(data: Any) -> bytes:

@@ -72,6 +72,8 @@ FUNCTIONS: dict[str, str] = {
     f"{_OPERATIONS}.ListDeadLetters": "installation.dead_letters.dead_letters",
     f"{_OPERATIONS}.RedriveDeadLetter": "installation.dead_letters.redrive",
     f"{_OPERATIONS}.DropDeadLetter": "installation.dead_letters.drop",
+    f"{_OPERATIONS}.ListAudit": "audit.reading.entries",
+    f"{_OPERATIONS}.VerifyAudit": "audit.reading.verify",
     f"{_OPERATIONS}.GetChoice": "installation.changes.present",
     f"{_OPERATIONS}.Migrate": "installation.changes.change",
     "goconductor.v1.Keys.CreateKey": "authority.keys.create_key",

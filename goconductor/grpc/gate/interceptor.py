@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc.aio
 
-from goconductor.control.actor import known_as
+from goconductor.control.actor import ANYBODY, Actor, known_as
+from goconductor.control.audit.noting import note_refusal
+from goconductor.control.audit.origin import coming
 from goconductor.control.authority.authenticating import Authenticator, Principal, UnauthenticatedError
-from goconductor.control.authority.roles import check_permitted
+from goconductor.control.authority.roles import ForbiddenError, check_permitted
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import problems
+from goconductor.grpc.calls import peer_of
 from goconductor.grpc.gate.functions import FUNCTIONS, OPEN
+from goconductor.ports.store import Audit
 
 HEADER = "authorization"
 
@@ -22,10 +27,12 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     Attributes:
         authenticator: knows who is there; None until the node is open.
+        audit: the audit log of the store; None until then.
     """
 
     def __init__(self) -> None:
         self.authenticator: Authenticator | None = None
+        self.audit: Audit | None = None
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         """Return the method's handler, or one that refuses."""
@@ -33,14 +40,21 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if name in OPEN:
             return await continuation(details)
         given = [value for key, value in details.invocation_metadata or () if key == HEADER]
+        actor, means = ANYBODY, ""
         try:
             authenticator = self._ready()
             principal = await authenticator.principal(given)
-            check_permitted(principal.actor, FUNCTIONS.get(name))
+            actor, means = principal.actor, principal.means
+            check_permitted(actor, FUNCTIONS.get(name))
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)
-            return _refusing(problems.answer(error, name))
+            return _refusing(problems.answer(error, name), partial(self._note, actor, means, name, error))
         handler = await continuation(details)
         return handler and _held(handler, authenticator, principal, name)
+
+    async def _note(self, actor: Actor, means: str, name: str, error: Exception, context: Any) -> None:
+        if isinstance(error, UnauthenticatedError | ForbiddenError) and self.audit is not None:
+            with coming(door="grpc", address=peer_of(context), means=means):
+                await note_refusal(self.audit, actor, FUNCTIONS.get(name), error, what=name)
 
     def _ready(self) -> Authenticator:
         if self.authenticator is None:
@@ -48,8 +62,9 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return self.authenticator
 
 
-def _refusing(failed: problems.Answer) -> Any:
+def _refusing(failed: problems.Answer, note: Callable[[Any], Awaitable[None]]) -> Any:
     async def refuse(_data: bytes, context: Any) -> None:
+        await note(context)
         await context.abort(failed.code, failed.message, failed.metadata)
 
     return grpc.unary_unary_rpc_method_handler(refuse)
@@ -65,7 +80,7 @@ def _held(handler: Any, authenticator: Authenticator, principal: Principal, name
     async def unary(given: Any, context: Any) -> Any:
         try:
             async with authenticator.held(principal):
-                with known_as(principal.actor):
+                with known_as(principal.actor), coming(means=principal.means):
                     return await handler.unary_unary(given, context)
         except UnauthenticatedError as error:
             return await ended(error, context)
@@ -74,7 +89,7 @@ def _held(handler: Any, authenticator: Authenticator, principal: Principal, name
         made = handler.stream_stream or handler.unary_stream
         try:
             async with authenticator.held(principal):
-                with known_as(principal.actor):
+                with known_as(principal.actor), coming(means=principal.means):
                     async for each in made(given, context):
                         yield each
                 return

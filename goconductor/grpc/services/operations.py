@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from goconductor.control.actor import ANYBODY, asked_by
+from goconductor.control.audit import reading
 from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX, LOCKS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
@@ -14,6 +15,7 @@ from goconductor.control.installation.locks import locks
 from goconductor.control.installation.participants import DEAD_SECONDS, leader, participants
 from goconductor.control.installation.readiness import readiness
 from goconductor.control.models import ParticipantList
+from goconductor.control.sagas.filters import read_time
 from goconductor.control.sagas.requests import REASON_CHARACTERS_MAX
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
@@ -83,6 +85,27 @@ class OperationCalls:
         reason = text("reason", request.reason, REASON_CHARACTERS_MAX)
         dropped = await dead_letters.drop(asked_by(request.by), self._node, request.letter_id, reason=reason)
         return message(pb.DeadLetterDetail, dropped)
+
+    async def list_audit(self, request: pb.ListAuditRequest, _context: Any) -> pb.AuditPage:
+        """Return what was asked, the newest first."""
+        since, until = given(request, "since"), given(request, "until")
+        found = await reading.entries(
+            asked_by(),
+            self._node,
+            by=given(request, "by"),
+            function=given(request, "function"),
+            about=given(request, "about"),
+            outcome=given(request, "outcome"),
+            since=None if since is None else read_time(since, name="since"),
+            until=None if until is None else read_time(until, name="until"),
+            before=given(request, "before"),
+            limit=given(request, "limit", 50),
+        )
+        return message(pb.AuditPage, found)
+
+    async def verify_audit(self, request: pb.VerifyAuditRequest, _context: Any) -> pb.AuditProof:
+        """Compute the chain of the audit log anew."""
+        return message(pb.AuditProof, await reading.verify(asked_by(), self._node, against=given(request, "against")))
 
     async def get_choice(self, request: pb.GetChoiceRequest, _context: Any) -> pb.ChangeDetail:
         """Return which bus, or which election, is used."""

@@ -264,3 +264,95 @@ class DeadLetterPage(_message.Message):
     letters: _containers.RepeatedCompositeFieldContainer[DeadLetterDetail]
     before: int
     def __init__(self, letters: _Optional[_Iterable[_Union[DeadLetterDetail, _Mapping]]] = ..., before: _Optional[int] = ...) -> None: ...
+
+class ListAuditRequest(_message.Message):
+    __slots__ = ("by", "function", "about", "outcome", "since", "until", "before", "limit")
+    BY_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    function: str
+    about: str
+    outcome: str
+    since: str
+    until: str
+    before: int
+    limit: int
+    def __init__(self, by: _Optional[str] = ..., function: _Optional[str] = ..., about: _Optional[str] = ..., outcome: _Optional[str] = ..., since: _Optional[str] = ..., until: _Optional[str] = ..., before: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class AuditEntry(_message.Message):
+    __slots__ = ("id", "at", "namespace", "actor", "roles", "means", "door", "address", "function", "object", "detail", "request_id", "outcome", "problem", "left_out", "seq", "hash")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    MEANS_FIELD_NUMBER: _ClassVar[int]
+    DOOR_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    at: _timestamp_pb2.Timestamp
+    namespace: str
+    actor: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    means: str
+    door: str
+    address: str
+    function: str
+    object: str
+    detail: str
+    request_id: str
+    outcome: str
+    problem: str
+    left_out: int
+    seq: int
+    hash: str
+    def __init__(self, id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., namespace: _Optional[str] = ..., actor: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., means: _Optional[str] = ..., door: _Optional[str] = ..., address: _Optional[str] = ..., function: _Optional[str] = ..., object: _Optional[str] = ..., detail: _Optional[str] = ..., request_id: _Optional[str] = ..., outcome: _Optional[str] = ..., problem: _Optional[str] = ..., left_out: _Optional[int] = ..., seq: _Optional[int] = ..., hash: _Optional[str] = ...) -> None: ...
+
+class AuditPage(_message.Message):
+    __slots__ = ("entries", "before")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[AuditEntry]
+    before: int
+    def __init__(self, entries: _Optional[_Iterable[_Union[AuditEntry, _Mapping]]] = ..., before: _Optional[int] = ...) -> None: ...
+
+class VerifyAuditRequest(_message.Message):
+    __slots__ = ("against",)
+    AGAINST_FIELD_NUMBER: _ClassVar[int]
+    against: str
+    def __init__(self, against: _Optional[str] = ...) -> None: ...
+
+class AuditProof(_message.Message):
+    __slots__ = ("sound", "rows", "first_seq", "head_seq", "head", "broken_at", "problem", "unplaced")
+    SOUND_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    HEAD_SEQ_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    BROKEN_AT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    UNPLACED_FIELD_NUMBER: _ClassVar[int]
+    sound: bool
+    rows: int
+    first_seq: int
+    head_seq: int
+    head: str
+    broken_at: int
+    problem: str
+    unplaced: int
+    def __init__(self, sound: bool = ..., rows: _Optional[int] = ..., first_seq: _Optional[int] = ..., head_seq: _Optional[int] = ..., head: _Optional[str] = ..., broken_at: _Optional[int] = ..., problem: _Optional[str] = ..., unplaced: _Optional[int] = ...) -> None: ...

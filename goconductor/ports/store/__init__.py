@@ -5,6 +5,7 @@ Every method takes many sagas at once; a result list has the order of its argume
 the database's clock; durations are seconds.
 """
 
+from goconductor.ports.store.leading.audit import Audit, AuditRow, AuditWanted, Link
 from goconductor.ports.store.leading.choices import Choice, Choices, Phase, Report
 from goconductor.ports.store.leading.failovers import Failovers, Loss, Timeline
 from goconductor.ports.store.leading.feed import Feed, FeedEntry, FeedLag, FeedPage, FeedPosition
@@ -18,6 +19,7 @@ from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Ou
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
 from goconductor.ports.store.log.locks import LockCursor, LockRow, Locks, Looked, cursor_of
+from goconductor.ports.store.log.notes import Note
 from goconductor.ports.store.log.permits import Limit, Permit, PermitAnswer, Permits, PermitUse, Woken
 from goconductor.ports.store.log.starts import Start, Starts
 from goconductor.ports.store.log.transactions import Transaction
@@ -34,6 +36,9 @@ __all__ = [
     "Acquire",
     "Acquired",
     "Append",
+    "Audit",
+    "AuditRow",
+    "AuditWanted",
     "Choice",
     "Choices",
     "Cursor",
@@ -59,6 +64,7 @@ __all__ = [
     "LeaseKey",
     "Leases",
     "Limit",
+    "Link",
     "LockCursor",
     "LockRow",
     "Locks",
@@ -67,6 +73,7 @@ __all__ = [
     "Looked",
     "Loss",
     "Metrics",
+    "Note",
     "Outcome",
     "Page",
     "Permit",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from goconductor.ports.store.leading.audit import Audit
 from goconductor.ports.store.leading.choices import Choices
 from goconductor.ports.store.leading.failovers import Failovers
 from goconductor.ports.store.leading.feed import Feed
@@ -69,6 +70,8 @@ class Store(Protocol):
     def failovers(self) -> Failovers: ...
     @property
     def feed(self) -> Feed: ...
+    @property
+    def audit(self) -> Audit: ...
     @property
     def choices(self) -> Choices: ...
     @property

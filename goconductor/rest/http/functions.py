@@ -72,6 +72,8 @@ FUNCTIONS: dict[str, str] = {
     "GET /v1/keys": "authority.keys.list_keys",
     "POST /v1/keys": "authority.keys.create_key",
     "DELETE /v1/keys/{key_id}": "authority.keys.revoke_key",
+    "GET /v1/audit": "audit.reading.entries",
+    "GET /v1/audit/proof": "audit.reading.verify",
     "GET /metrics": "installation.participants.participants",
 }
 """By method and template. The requests of the catalogue come beside them: see :func:`function_of`."""

@@ -13,12 +13,15 @@ from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from goconductor.control.actor import asked_by, known_as
+from goconductor.control.actor import ANYBODY, Actor, asked_by, known_as
+from goconductor.control.audit.noting import note_refusal
+from goconductor.control.audit.origin import coming
 from goconductor.control.authority.authenticating import Authenticator, ProviderUnavailableError, UnauthenticatedError
 from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import ForbiddenError, check_permitted
 from goconductor.control.doors.problems import FORBIDDEN, PROVIDER_UNAVAILABLE, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
 from goconductor.errors import StoreUnavailableError
+from goconductor.ports.store import Audit
 from goconductor.rest.http.functions import function_of
 from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
 
@@ -40,12 +43,16 @@ class Gate:
         app: what is behind it.
         authenticator: knows who is there.
         open_paths: paths without a question.
+        audit: returns the audit log of the store.
     """
 
-    def __init__(self, app: ASGIApp, *, authenticator: Authenticator, open_paths: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, authenticator: Authenticator, open_paths: frozenset[str], audit: Callable[[], Audit]
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._open_paths = open_paths
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # there are none
@@ -67,14 +74,17 @@ class Gate:
         try:
             principal = await self._authenticator.principal(given)
             if below == DOCUMENT:  # a route without dependencies; over gRPC reflection asks for the same
-                check_permitted(principal.actor, "definitions.schema.definition_schema")
+                with coming(means=principal.means):
+                    await _permit(self._audit(), principal.actor, "definitions.schema.definition_schema", f"GET {DOCUMENT}")
             async with self._authenticator.held(principal):
-                with known_as(principal.actor):
+                with known_as(principal.actor), coming(means=principal.means):
                     await self._app(scope, receive, sender)
         except UnauthenticatedError as error:
             if begun:  # a stream ends; whoever asks for it again is told why
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
+            what = f"{scope['method']} {below}"
+            await note_refusal(self._audit(), ANYBODY, None, error, what=what)
             answer = response(UNAUTHENTICATED, str(error), path, headers=challenge("invalid_token" if given else None))
             await answer(scope, receive, send)
         except StoreUnavailableError as error:
@@ -87,19 +97,29 @@ class Gate:
             await response(TOO_MANY_REQUESTS, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
 
 
-def permitted(open_paths: frozenset[str]) -> Callable[[Request], Awaitable[None]]:
+def permitted(open_paths: frozenset[str], audit: Callable[[], Audit]) -> Callable[[Request], Awaitable[None]]:
     """Make the dependency of every route, which refuses what the actor may not do.
 
     Args:
         open_paths: paths without a question.
+        audit: returns the audit log of the store.
     """
 
     async def check(request: Request) -> None:
         route = request.scope["route"]
         if route.path_format not in open_paths:
-            check_permitted(asked_by(), function_of(request.method, route.path_format, tuple(route.tags)))
+            function, actor = function_of(request.method, route.path_format, tuple(route.tags)), asked_by()
+            await _permit(audit(), actor, function, f"{request.method} {route.path_format}")
 
     return check
+
+
+async def _permit(audit: Audit, actor: Actor, function: str | None, what: str) -> None:
+    try:
+        check_permitted(actor, function)
+    except ForbiddenError as error:
+        await note_refusal(audit, actor, function, error, what=what)
+        raise
 
 
 def describe(schema: dict[str, Any], open_paths: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from goconductor.control.audit.origin import coming
 from goconductor.control.doors.problems import CROSS_SITE, MISDIRECTED
 from goconductor.control.settings.sections import is_loopback
 from goconductor.rest.http.problems import response, unforeseen
@@ -72,7 +73,9 @@ class Guard:
                 )
                 await response(CROSS_SITE, detail, scope["path"])(scope, receive, sender)
             else:
-                await self._app(scope, receive, sender)
+                client = scope.get("client")
+                with coming(door="rest", address=client[0] if client else ""):
+                    await self._app(scope, receive, sender)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001  (the last place that can report anything)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import msgspec
 from goconductor.errors import FencedError
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
+    AuditRow,
     Choice,
     DeadLetter,
     FeedPosition,
@@ -24,12 +25,14 @@ from goconductor.ports.store import (
     LockRow,
     LogEntry,
     Loss,
+    Note,
     ScheduleRow,
     StoredDefinition,
     Sweep,
     Tail,
     Term,
 )
+from goconductor.ports.store.log.notes import unwritten, written
 
 
 def _system_time() -> float:
@@ -95,6 +98,8 @@ class Data:
         """All events of all sagas, in the order in which they were written."""
         self.feeds: dict[str, FeedPosition] = {}
         self.api_keys: dict[str, KeyRow] = {}
+        self.audit: list[AuditRow] = []
+        self.audit_ids = count(1)
         self.truncated = False
         self.up_since = self.now()
 
@@ -120,6 +125,16 @@ class Data:
         """Add entries to a saga's log."""
         self.logs.setdefault(saga_id, []).extend(entries)
         self.written += [(saga_id, entry) for entry in entries]
+
+    def note(self, notes: Iterable[Note]) -> None:
+        """Add rows to the audit log."""
+        self.audit += [AuditRow(id=next(self.audit_ids), at=self.now(), note=each) for each in notes]
+
+    def note_request(self) -> None:
+        """Write the note of the request that makes a change, with this very change."""
+        if (note := unwritten()) is not None:
+            self.note([note])
+            written()
 
     def tail(self, known: Known) -> Tail:
         """Return what a reader lacks."""

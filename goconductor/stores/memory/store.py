@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import (
+    Audit,
     Choices,
     DeadLetters,
     Definitions,
@@ -32,6 +33,7 @@ from goconductor.ports.store import (
     Terms,
 )
 from goconductor.stores.memory.data import Data
+from goconductor.stores.memory.leading.audit import MemoryAudit
 from goconductor.stores.memory.leading.choices import MemoryChoices
 from goconductor.stores.memory.leading.failovers import MemoryFailovers
 from goconductor.stores.memory.leading.feed import MemoryFeed
@@ -80,6 +82,7 @@ class MemoryStore:
         self.schedules: Schedules = MemorySchedules(self.data)
         self.failovers: Failovers = MemoryFailovers(self.data)
         self.feed: Feed = MemoryFeed(self.data)
+        self.audit: Audit = MemoryAudit(self.data)
         self.choices: Choices = MemoryChoices(self.data)
         self.metrics: Metrics | None = MemoryMetrics(self.data)
 

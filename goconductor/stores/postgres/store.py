@@ -20,6 +20,7 @@ from goconductor.stores.postgres.database.health import examine
 from goconductor.stores.postgres.database.revisions import check_schema, migrate
 from goconductor.stores.postgres.database.setup import set_up
 from goconductor.stores.postgres.database.timelines import TimelineTable
+from goconductor.stores.postgres.leading.audit import AuditTable
 from goconductor.stores.postgres.leading.choices import ChoiceTable
 from goconductor.stores.postgres.leading.feed import LogFeed
 from goconductor.stores.postgres.leading.instances import SignsOfLife
@@ -135,6 +136,7 @@ class PostgresStore:
         self.locks = LockTable(self._others, address, max(1, connections // 2))
         self.schedules = ScheduleTable(self._others, address)
         self.feed = LogFeed(self._others, address, self.failovers)
+        self.audit = AuditTable(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)
         self._trouble = ""

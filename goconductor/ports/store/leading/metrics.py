@@ -21,6 +21,7 @@ class StoreMetrics(msgspec.Struct, frozen=True, kw_only=True):
         overdue_seconds: seconds that the oldest of these has waited for a look.
         schedules_overdue_seconds: seconds that the schedule which waits longest has waited for its leader.
         locks_waited_seconds: seconds that the saga which waits longest for a lock has waited.
+        audit_unplaced_seconds: age of the oldest row of the audit log that has no place in its chain.
         dead_letters: kept messages that nobody could read, at most :data:`~goconductor.ports.bus_metrics.COUNTED_MAX`.
         oldest_transaction_seconds: age of the oldest open transaction on the server, as far as we may see.
         oldest_snapshot_transactions: how many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.
@@ -32,6 +33,7 @@ class StoreMetrics(msgspec.Struct, frozen=True, kw_only=True):
     overdue_seconds: float = 0.0
     schedules_overdue_seconds: float = 0.0
     locks_waited_seconds: float = 0.0
+    audit_unplaced_seconds: float = 0.0
     dead_letters: int = 0
     oldest_transaction_seconds: float = 0.0
     oldest_snapshot_transactions: int = 0

@@ -21,6 +21,7 @@ class Forgettable(enum.StrEnum):
     SAGAS = "sagas"
     DEAD_LETTERS = "dead_letters"
     INSTANCES = "instances"
+    AUDIT = "audit"
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,8 @@ class Retention(Protocol):
           how it ended may still be asked, and its key says that it was started. The first entry of its log names the other one
           (``parent.saga_id``).
         - *Dead letters*: older ones.
+        - *Audit*: rows of the audit log from the beginning of the chain on, up to the first younger one. The last of the old ones
+          stays, as the link that the next one is made of. What has no place in the chain yet stays.
         - *Instances*: declared dead, or left, before that time; never one whose sign of life is there.
     """
 

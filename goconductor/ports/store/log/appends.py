@@ -11,6 +11,7 @@ import msgspec
 
 from goconductor.ports.store.log.head import Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Lease, Take
+from goconductor.ports.store.log.notes import Note
 
 BATCHES_AT_ONCE = 2
 """Batches of appends, and of starts, that an engine has in flight, and a store has sessions for: one is in the database while the
@@ -31,7 +32,8 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     accepted only if the database's clock has reached it. ``release`` frees leases by key, instance and token. ``epoch``
     other than 0 demands that the leader's epoch still is this one. ``signals`` are those that the entries tell of. ``version``
     is the version of the definition that the head names from then on; None leaves it. Nothing else may come with one.
-    ``unchanged`` are heads, this saga's included, that must all be where they are said to be.
+    ``unchanged`` are heads, this saga's included, that must all be where they are said to be. ``notes`` are those of the
+    requests among the entries, for the audit log.
     """
 
     saga_id: UUID
@@ -49,6 +51,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     signals: list[SignalId] = []
     version: str | None = None
     unchanged: list[Known] = []
+    notes: list[Note] = []
 
 
 class Verdict(enum.StrEnum):

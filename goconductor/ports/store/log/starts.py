@@ -11,11 +11,15 @@ import msgspec
 from goconductor.ports.store.log.appends import Outcome
 from goconductor.ports.store.log.head import LogEntry
 from goconductor.ports.store.log.leases import Take
+from goconductor.ports.store.log.notes import Note
 from goconductor.ports.store.log.transactions import Transaction
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """A new saga. With ``key`` it starts once per (namespace, saga, key); ``input_hash`` tells other input under the same key."""
+    """A new saga. With ``key`` it starts once per (namespace, saga, key); ``input_hash`` tells other input under the same key.
+
+    ``notes`` are those of the request that starts it, for the audit log.
+    """
 
     saga_id: UUID
     namespace: str
@@ -30,6 +34,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     input_hash: bytes = b""
     labels: dict[str, str] = {}
     take: list[Take] = []
+    notes: list[Note] = []
 
 
 class Starts(Protocol):

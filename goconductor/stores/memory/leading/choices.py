@@ -22,6 +22,7 @@ class MemoryChoices:
         if choice.number != (present.number if present else 0) + 1:
             return False
         self._data.choices[choice.kind] = replace(choice, since=self._data.now())
+        self._data.note_request()
         return True
 
     async def report(self, serial: int, kind: str, report: Report) -> bool:

@@ -28,6 +28,7 @@ class MemoryMetrics:
             locks_waited_seconds=max(
                 0.0, now - min((row.since for row in self._data.locks.values() if not row.held), default=now)
             ),
+            audit_unplaced_seconds=max(0.0, now - min((row.at for row in self._data.audit if row.seq is None), default=now)),
             dead_letters=len(self._data.letters),
             participants=sorted({instance.participant for instance in self._data.instances.values() if instance.steps}),
         )

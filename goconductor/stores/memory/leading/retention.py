@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,8 @@ class MemoryRetention:
                 self._data.leases = {key: lease for key, lease in self._data.leases.items() if key.saga_id not in gone}
             case Forgettable.DEAD_LETTERS:
                 self._data.letters = [letter for letter in self._data.letters if letter.letter_id not in gone]
+            case Forgettable.AUDIT:
+                self._data.audit = [row for row in self._data.audit if row.id not in gone]
             case Forgettable.INSTANCES:
                 for serial in gone:
                     del self._data.instances[serial]
@@ -73,6 +76,10 @@ class MemoryRetention:
                 return {(saga_id.hex,): saga_id for saga_id in over}
             case Forgettable.DEAD_LETTERS:
                 return {(f"{one.letter_id:020}",): one.letter_id for one in self._data.letters if one.at < before}
+            case Forgettable.AUDIT:
+                chain = sorted((row for row in self._data.audit if row.seq is not None), key=lambda row: row.seq or 0)
+                beginning = list(takewhile(lambda row: row.at < before, chain))
+                return {(f"{row.seq:020}",): row.id for row in beginning[:-1]}
             case Forgettable.INSTANCES:
                 dead = [one for one in self._data.instances.values() if one.dead_at is not None and one.dead_at < before]
                 return {(f"{one.serial:020}",): one.serial for one in dead if one.serial not in self._data.alive}

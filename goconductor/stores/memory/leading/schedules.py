@@ -13,7 +13,9 @@ class MemorySchedules:
         self._data = data
 
     async def create(self, row: ScheduleRow) -> bool:
-        return self._data.schedules.setdefault((row.namespace, row.name), row) is row
+        if is_new := self._data.schedules.setdefault((row.namespace, row.name), row) is row:
+            self._data.note_request()
+        return is_new
 
     async def replace(self, row: ScheduleRow, *, tag: int) -> bool:
         key = row.namespace, row.name
@@ -21,6 +23,7 @@ class MemorySchedules:
         if present is None or present.tag != tag:
             return False
         self._data.schedules[key] = row
+        self._data.note_request()
         return True
 
     async def note(self, row: ScheduleRow, *, tag: int, epoch: int) -> bool:
@@ -32,6 +35,7 @@ class MemorySchedules:
         if present is None or present.tag != tag:
             return False
         del self._data.schedules[namespace, name]
+        self._data.note_request()
         return True
 
     async def get(self, namespace: str, name: str) -> ScheduleRow | None:

@@ -53,6 +53,7 @@ class MemoryLog:
         )
         if append.signals:
             self._data.signals[append.saga_id] = ids | {signal.id: signal.digest for signal in append.signals}
+        self._data.note(append.notes)
         self._leases.let_go(append.release, told=True)
         return Outcome(verdict=Verdict.WON, took=self._leases.take(append.take, now))
 

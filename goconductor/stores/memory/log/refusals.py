@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import astuple
 
-from goconductor.ports.store import Append, LogEntry, Start, Take
+from goconductor.ports.store import Append, LogEntry, Note, Start, Take
 
 STATUSES = frozenset(
     (
@@ -28,6 +29,7 @@ def problem_of_append(append: Append) -> str:
         _of_numbers(append.instance, bits=32),
         *map(_of_entry, append.entries),
         _of_texts(*(signal.id for signal in append.signals)),
+        *map(_of_note, append.notes),
         *map(_of_take, append.take),
     )
     return _first(problems)
@@ -41,6 +43,7 @@ def problem_of_start(start: Start) -> str:
         _of_numbers(start.instance, bits=32),
         _of_texts(start.namespace, start.saga, start.version, start.key or "", *start.labels, *start.labels.values()),
         *map(_of_entry, start.entries),
+        *map(_of_note, start.notes),
         *map(_of_take, start.take),
     )
     return _first(problems)
@@ -61,6 +64,10 @@ def _of_status(status: str, wake_at: float | None) -> str:
     if wake_at is None and status in LIVE:
         return f"a saga that is {status} needs a wake_at"
     return ""
+
+
+def _of_note(note: Note) -> str:
+    return _of_texts(*(text for text in astuple(note) if isinstance(text, str)))
 
 
 def _of_entry(entry: LogEntry) -> str:

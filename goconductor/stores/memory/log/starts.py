@@ -59,4 +59,5 @@ class MemoryStarts:
             started_at=now,
             updated_at=now,
         )
+        self._data.note(start.notes)
         return Outcome(verdict=Verdict.WON, took=self._leases.take(start.take, now))

@@ -26,4 +26,6 @@ class MemoryDeadLetters:
     async def drop(self, letter_id: int) -> bool:
         before = len(self._data.letters)
         self._data.letters = [letter for letter in self._data.letters if letter.letter_id != letter_id]
-        return len(self._data.letters) < before
+        if is_gone := len(self._data.letters) < before:
+            self._data.note_request()
+        return is_gone

@@ -26,6 +26,7 @@ class MemoryDefinitions:
             (self._data.pinned.add if pin else self._data.pinned.discard)(name)
         if offered_by in self._data.instances:
             self._data.offers.setdefault(key, set()).add(offered_by)
+        self._data.note_request()
 
     async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
         found = self._data.definitions.get((namespace, saga, version or self._active_version(namespace, saga)))

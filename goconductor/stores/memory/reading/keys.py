@@ -28,12 +28,16 @@ class MemoryKeys:
             created_by=by,
             expires_at=None if lives_seconds is None else now + lives_seconds,
         )
-        return row if self._data.api_keys.setdefault(key_id, row) is row else None
+        if self._data.api_keys.setdefault(key_id, row) is not row:
+            return None
+        self._data.note_request()
+        return row
 
     async def revoke(self, key_id: str, *, by: str) -> KeyRow | None:
         row = self._data.api_keys.get(key_id)
         if row is not None and row.revoked_at is None:
             row = self._data.api_keys[key_id] = replace(row, revoked_at=self._data.now(), revoked_by=by)
+            self._data.note_request()
         return row
 
     async def live(self) -> list[KeyRow]:

@@ -330,6 +330,20 @@ def _other_tables(meta: MetaData) -> None:
         Column("revoked_by", Text, nullable=False, server_default=text("''")),
     )
     Table(
+        "audit",
+        meta,
+        Column("id", BigInteger, Identity(), primary_key=True),
+        _moment("at", now=True),
+        *(_text(name) for name in ("namespace", "actor", "roles", "means", "door", "address", "function", "object", "detail")),
+        *(_text(name) for name in ("request_id", "outcome", "problem")),
+        Column("left_out", Integer, nullable=False),
+        Column("seq", BigInteger),
+        Column("hash", LargeBinary),
+        Index("audit_seq", "seq", unique=True),
+        Index("audit_unplaced", "id", postgresql_where=text("seq IS NULL")),
+        Index("audit_object", "object", "id"),
+    )
+    Table(
         "dead_letters",
         meta,
         Column("letter_id", BigInteger, Identity(), primary_key=True),

@@ -7,6 +7,7 @@ import msgspec
 from goconductor.ports.store import Choice, Phase, Report
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.database.notes import changed
 
 
 class ChoiceTable:
@@ -37,8 +38,7 @@ class ChoiceTable:
             WHERE c.number = excluded.number - 1 RETURNING number
         """
         facts = choice.kind, choice.chosen, choice.beside, choice.phase, choice.number, choice.by
-        async with self._sessions.use() as connection:
-            return await connection.fetchval(self._address.sql(statement), *facts) is not None
+        return bool(await changed(self._sessions, self._address, statement, *facts))
 
     async def report(self, serial: int, kind: str, report: Report) -> bool:
         """Keep the report of an instance of ours, not of one to which a failover has given the same serial."""

@@ -29,6 +29,10 @@ SELECT
         SELECT greatest(0, extract(epoch FROM clock_timestamp() - since))
         FROM goconductor.locks WHERE NOT held ORDER BY since LIMIT 1
     ), 0)::float8 AS locks_waited_seconds,
+    coalesce((
+        SELECT greatest(0, extract(epoch FROM clock_timestamp() - at))
+        FROM goconductor.audit WHERE seq IS NULL ORDER BY id LIMIT 1
+    ), 0)::float8 AS audit_unplaced_seconds,
     (SELECT count(*) FROM (SELECT FROM goconductor.dead_letters LIMIT {COUNTED_MAX}) counted) AS dead_letters,
     coalesce((
         SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()

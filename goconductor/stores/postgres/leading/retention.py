@@ -132,12 +132,26 @@ SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken
     (SELECT count(*) FROM page) = $3::bigint AS more, (SELECT ARRAY[max(serial)::text] FROM page) AS last
 """
 
+# The last of the old ones stays: the next one's link is made of it.
+_AUDIT = f"""
+WITH {FENCE}, page AS MATERIALIZED (
+    SELECT seq, at < to_timestamp($2::float8) AS old FROM goconductor.audit WHERE seq IS NOT NULL ORDER BY seq LIMIT $3::bigint
+), kept AS MATERIALIZED (
+    SELECT coalesce(min(seq) FILTER (WHERE NOT old) - 1, max(seq)) AS seq FROM page
+), gone AS (
+    DELETE FROM goconductor.audit AS a WHERE a.seq < (SELECT seq FROM kept) AND EXISTS (SELECT FROM fence) RETURNING a.seq
+)
+SELECT EXISTS (SELECT FROM fence) AS leads, (SELECT count(*) FROM gone) AS taken, 0::bigint AS entries,
+    (SELECT count(*) FROM page WHERE old) = $3::bigint AND $3::bigint > 1 AS more, ARRAY[]::text[] AS last
+"""
+
 STATEMENTS = {
     Forgettable.LEASES: _LEASES,
     Forgettable.START_KEYS: _START_KEYS,
     Forgettable.SAGAS: _SAGAS,
     Forgettable.DEAD_LETTERS: _DEAD_LETTERS,
     Forgettable.INSTANCES: _INSTANCES,
+    Forgettable.AUDIT: _AUDIT,
 }
 
 
@@ -171,5 +185,7 @@ def _arguments(kind: Forgettable, before: float, ended: Sequence[str], after: Cu
         case Forgettable.SAGAS:
             low = UUID(after[0]) if after else UUID(int=0)
             return [list(ended), limit, low, id_bound(before + ID_SLACK_SECONDS)]
+        case Forgettable.AUDIT:  # each step begins at the oldest that is left
+            return [limit]
         case Forgettable.DEAD_LETTERS | Forgettable.INSTANCES:
             return [limit, int(after[0]) if after else 0]

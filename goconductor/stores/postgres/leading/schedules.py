@@ -7,6 +7,7 @@ from __future__ import annotations
 from goconductor.ports.store import DueSchedules, ScheduleRow
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.database.notes import changed
 from goconductor.stores.postgres.leading.terms import FENCE, fenced
 
 _COLUMNS = "namespace, name, tag, extract(epoch FROM look_at)::float8 AS look_at, body"
@@ -84,8 +85,7 @@ class ScheduleTable:
         return DueSchedules(now=now, rows=due[:limit], next_look=later[0] if later else None)
 
     async def _did(self, statement: str, *arguments: object) -> bool:
-        async with self._sessions.use() as connection:
-            return await connection.fetchval(self._address.sql(statement), *arguments) is not None
+        return bool(await changed(self._sessions, self._address, statement, *arguments))
 
 
 def _facts(row: ScheduleRow) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from goconductor.ports.store import Append, Known, Lease, Outcome, Tail, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Connection
+from goconductor.stores.postgres.database.notes import note_rows
 from goconductor.stores.postgres.log import writes
 from goconductor.stores.postgres.log.batch import Bodies, columns, document, fetch, in_order, lease_row, take_rows, verdicts
 from goconductor.stores.postgres.log.sifting import LOCK_TABLES, Sieve, held_up, pieces, rejected
@@ -73,7 +74,7 @@ class PostgresLog:
         alike: dict[tuple[int, bool, bool, int], list[Append]] = defaultdict(list)
         for append in in_order(appends):
             alone = append.saga_id.int if append.unchanged else 0
-            alike[append.epoch, bool(append.signals), append.version is not None, alone].append(append)
+            alike[append.epoch, bool(append.signals or append.notes), append.version is not None, alone].append(append)
         outcomes: dict[int, Outcome] = {}
         async with self._sessions.use() as connection:
             sieve = Sieve(connection, self._lock_tables)
@@ -106,6 +107,7 @@ class PostgresLog:
         bodies = Bodies()
         handed_on: list[int] = []
         rows: list[tuple[Any, ...]] = []
+        has_more = bool(batch[0].signals or batch[0].notes)
         for a in batch:
             releases: Iterable[Lease] = a.release
             if releases and a.take:
@@ -126,12 +128,13 @@ class PostgresLog:
                     bodies.rows(a.entries),
                     [lease_row(lease) for lease in sorted(releases, key=_key)],
                     take_rows(a.take),
-                    *([[(signal.id, signal.digest.hex()) for signal in a.signals]] if a.signals else []),
+                    *([[(signal.id, signal.digest.hex()) for signal in a.signals]] if has_more and a.version is None else []),
+                    *([note_rows(a.notes)] if has_more or a.version is not None else []),
                 )
             )
         if batch[0].version is not None:
             return self._append_migration, [document(rows), bodies.all, handed_on]
-        if batch[0].signals:
+        if has_more:
             text, last = (self._append_signals_fenced, [epoch]) if epoch else (self._append_signals, [])
             return text, [document(rows), bodies.all, handed_on, *last]
         if batch[0].unchanged:  # it goes alone

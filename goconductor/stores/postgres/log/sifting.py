@@ -43,7 +43,7 @@ HOLDING = ("55P03", "XX001", "XX002")
 """A lock that was not to be had; a damaged row or index."""
 LOCKED = "55P03"
 
-WRITTEN = "sagas", "saga_log", "leases", "start_keys", "signals"
+WRITTEN = "sagas", "saga_log", "leases", "start_keys", "signals", "audit"
 
 
 def about_entry(state: str) -> bool:

@@ -16,6 +16,7 @@ import asyncpg
 from goconductor.ports.store import Outcome, Start, Verdict
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address
+from goconductor.stores.postgres.database.notes import note_rows
 from goconductor.stores.postgres.log import writes
 from goconductor.stores.postgres.log.batch import Bodies, columns, document, fetch, in_order, take_rows, verdicts
 from goconductor.stores.postgres.log.callers import Callers
@@ -47,6 +48,7 @@ class PostgresStarts:
         self._sessions = sessions
         self._callers = callers
         self._start = address.sql(writes.START)
+        self._start_noted = address.sql(writes.START_NOTED)
         self._start_alone = {shape: address.sql(text) for shape, text in writes.START_ALONE.items()}
         self._keys = address.sql(START_KEYS)
         self._lock_tables = address.sql(LOCK_TABLES)
@@ -114,7 +116,8 @@ class PostgresStarts:
         batch = in_order(starts)
         keyed = sorted((start for start in batch if start.key is not None), key=_key)
         bodies = Bodies()
-        rows = [
+        has_notes = any(s.notes for s in batch)
+        rows: list[tuple[Any, ...]] = [
             (
                 s.saga_id,
                 s.saga,
@@ -127,10 +130,11 @@ class PostgresStarts:
                 s.key is not None,
                 bodies.rows(s.entries),
                 take_rows(s.take),
+                *([note_rows(s.notes)] if has_notes else []),
             )
             for s in batch
         ]
-        if len(rows) == 1:
+        if len(rows) == 1 and not has_notes:
             *facts, labels, _, events, taken = rows[0]
             alone = self._start_alone.get((len(keyed), len(taken)))
             if alone is not None and len(events) == 1:
@@ -138,7 +142,7 @@ class PostgresStarts:
                 beside = [bodies.all, []] if taken else [bodies.all]
                 return alone, [*facts, document(labels).decode(), *chain(*events, *taken), *beside, *key]
         keys = columns(((*_key(s), s.saga_id, s.input_hash) for s in keyed), 5)
-        return self._start, [document(rows), bodies.all, [], *keys]
+        return self._start_noted if has_notes else self._start, [document(rows), bodies.all, [], *keys]
 
 
 def _key(start: Start) -> tuple[str, str, str | None]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from itertools import product
 from typing import NamedTuple
 
+from goconductor.stores.postgres.database.notes import NOTE
 from goconductor.stores.postgres.log.statement import statement
 
 LED = "single AND holder <> ''"
@@ -69,6 +70,7 @@ class _Rows(NamedTuple):
         releases: the leases that are freed; empty for none.
         takes: the leases that are taken; empty for none.
         signals: the ids of signals that are noted; empty for none.
+        notes: what the audit log is told; empty for none.
     """
 
     parameters: dict[str, str]
@@ -79,6 +81,7 @@ class _Rows(NamedTuple):
     releases: str
     takes: str
     signals: str = ""
+    notes: str = ""
 
 
 def _elements(row: str, types: dict[str, str]) -> str:
@@ -103,6 +106,7 @@ def _batched(row: dict[str, str], *lists: str) -> _Rows:
         signals=f"(e.signal ->> 0) AS id, decode(e.signal ->> 1, 'hex') AS digest {inside}(w.signals) AS e(signal)"
         if "signals" in lists
         else "",
+        notes=f"{_elements('e.note', NOTE)} {inside}(w.notes) AS e(note)" if "notes" in lists else "",
         releases=f"{_elements('e.lease', _LEASE)} {inside}(w.releases) AS e(lease) OFFSET 0" if "releases" in lists else "",
         takes=f"{_elements('e.lease', _TAKE)} {inside}(w.takes) AS e(lease)",
     )
@@ -138,6 +142,10 @@ def _written(rows: _Rows) -> str:
         parts += f""", noted AS (
     INSERT INTO goconductor.signals (saga_id, id, digest)
     SELECT n.saga_id, n.id, n.digest FROM (SELECT w.saga_id, {rows.signals}) AS n
+)"""
+    if rows.notes:
+        parts += f""", audited AS (
+    INSERT INTO goconductor.audit ({", ".join(NOTE)}) SELECT {rows.notes}
 )"""
     if rows.releases:
         parts += f""", freed AS (
@@ -251,10 +259,10 @@ APPEND = _append(_batched(_APPEND, "events", "releases", "takes"))
 APPEND_FENCED = _append(_batched(_APPEND, "events", "releases", "takes"), is_fenced=True)
 APPEND_GUARDED = _append(_batched(_APPEND, "events", "releases", "takes"), is_guarded=True)
 """The same where other heads must not have moved."""
-APPEND_SIGNALS = _append(_batched(_APPEND, "events", "releases", "takes", "signals"))
-APPEND_SIGNALS_FENCED = _append(_batched(_APPEND, "events", "releases", "takes", "signals"), is_fenced=True)
-"""The same with signals: a statement of its own, since most appends have none."""
-APPEND_MIGRATION = _append(_batched(_APPEND | {"version": "text"}, "events", "releases", "takes"), migrates=True)
+APPEND_SIGNALS = _append(_batched(_APPEND, "events", "releases", "takes", "signals", "notes"))
+APPEND_SIGNALS_FENCED = _append(_batched(_APPEND, "events", "releases", "takes", "signals", "notes"), is_fenced=True)
+"""The same with signals, or with notes for the audit log: a statement of its own, since most appends have neither."""
+APPEND_MIGRATION = _append(_batched(_APPEND | {"version": "text"}, "events", "releases", "takes", "notes"), migrates=True)
 """The append that gives a saga another version of its definition."""
 APPEND_ALONE = {
     (releases, takes): _append(_plain(_APPEND, releases=releases, takes=takes)) for releases, takes in product((0, 1), repeat=2)
@@ -262,6 +270,8 @@ APPEND_ALONE = {
 """The append of one saga, by how many leases it frees and takes."""
 
 START = _start(_batched(_START | {"has_key": "boolean"}, "events", "takes"), _KEYS)
+START_NOTED = _start(_batched(_START | {"has_key": "boolean"}, "events", "takes", "notes"), _KEYS)
+"""The same with notes for the audit log."""
 START_ALONE = {
     (keys, takes): _start(_plain(_START | {"labels": "text"}, takes=takes), _ONE_KEY if keys else None)
     for keys, takes in product((0, 1), repeat=2)

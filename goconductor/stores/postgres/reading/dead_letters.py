@@ -7,6 +7,7 @@ import msgspec
 from goconductor.ports.store import DeadLetter
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.database.notes import changed
 from goconductor.stores.postgres.log.rows import texts_of
 
 LETTER = """letter_id, topic, payload, reason, headers, extract(epoch FROM at)::float8 AS at
@@ -58,8 +59,7 @@ class DeadLetterTable:
 
     async def drop(self, letter_id: int) -> bool:
         statement = "DELETE FROM goconductor.dead_letters WHERE letter_id = $1 RETURNING letter_id"
-        async with self._sessions.use() as connection:
-            return await connection.fetchval(self._address.sql(statement), letter_id) is not None
+        return bool(await changed(self._sessions, self._address, statement, letter_id))
 
 
 def _text(text: str) -> str:

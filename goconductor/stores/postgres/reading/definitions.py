@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from goconductor.ports.store import StoredDefinition
+from goconductor.ports.store.log.notes import written
 from goconductor.postgres.lookout import Lookout
 from goconductor.postgres.session import Usable, transaction
 from goconductor.stores.postgres.database.dial import Address, Connection, Row
+from goconductor.stores.postgres.database.notes import note_request
 
 DEFINITION = """d.namespace, d.saga, d.version, d.document, d.features, d.version = chosen.version AS active,
     a.pinned AND a.version = d.version AS pinned,
@@ -83,6 +85,8 @@ class DefinitionTable:
                     *key,
                     offered_by,
                 )
+            await note_request(connection, self._address)
+        written()
 
     async def get(self, namespace: str, saga: str, version: str | None = None) -> StoredDefinition | None:
         """Return that version; without one, the active one."""
@@ -126,6 +130,9 @@ class DefinitionTable:
             activated = await connection.fetchval(self._address.sql(statement), *given) is not None
             if activated:
                 await self._keep(connection, definition)
+                await note_request(connection, self._address)
+        if activated:
+            written()
         return activated
 
     async def _keep(self, connection: Connection, definition: StoredDefinition) -> None:

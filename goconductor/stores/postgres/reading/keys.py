@@ -7,6 +7,7 @@ from __future__ import annotations
 from goconductor.ports.store import KeyRow
 from goconductor.postgres.session import Usable
 from goconductor.stores.postgres.database.dial import Address, Row
+from goconductor.stores.postgres.database.notes import changed
 
 _COLUMNS = """key_id, namespace, name, digest, roles, extract(epoch FROM created_at)::float8 AS created_at, created_by,
     extract(epoch FROM expires_at)::float8 AS expires_at, extract(epoch FROM revoked_at)::float8 AS revoked_at, revoked_by"""
@@ -16,10 +17,10 @@ _CREATE = f"""
     ON CONFLICT (key_id) DO NOTHING RETURNING {_COLUMNS}
 """
 _REVOKE = f"""
-    UPDATE goconductor.api_keys
-    SET revoked_by = CASE WHEN revoked_at IS NULL THEN $2 ELSE revoked_by END, revoked_at = coalesce(revoked_at, now())
-    WHERE key_id = $1 RETURNING {_COLUMNS}
+    UPDATE goconductor.api_keys SET revoked_by = $2, revoked_at = now()
+    WHERE key_id = $1 AND revoked_at IS NULL RETURNING {_COLUMNS}
 """
+_ONE = f"SELECT {_COLUMNS} FROM goconductor.api_keys WHERE key_id = $1"
 _LIVE = f"""
     SELECT {_COLUMNS} FROM goconductor.api_keys
     WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -37,10 +38,13 @@ class KeyTable:
     async def create(
         self, *, key_id: str, namespace: str, name: str, digest: str, roles: tuple[str, ...], by: str, lives_seconds: float | None
     ) -> KeyRow | None:
-        return await self._one(_CREATE, key_id, namespace, name, digest, list(roles), by, lives_seconds)
+        return await self._changed(_CREATE, key_id, namespace, name, digest, list(roles), by, lives_seconds)
 
     async def revoke(self, key_id: str, *, by: str) -> KeyRow | None:
-        return await self._one(_REVOKE, key_id, by)
+        if (row := await self._changed(_REVOKE, key_id, by)) is not None:
+            return row
+        found = await self._all(_ONE, key_id)
+        return found[0] if found else None
 
     async def live(self) -> list[KeyRow]:
         return await self._all(_LIVE)
@@ -48,9 +52,9 @@ class KeyTable:
     async def newest(self, *, limit: int) -> list[KeyRow]:
         return await self._all(_NEWEST, limit)
 
-    async def _one(self, statement: str, *arguments: object) -> KeyRow | None:
-        found = await self._all(statement, *arguments)
-        return found[0] if found else None
+    async def _changed(self, statement: str, *arguments: object) -> KeyRow | None:
+        found = await changed(self._sessions, self._address, statement, *arguments)
+        return _row(found[0]) if found else None
 
     async def _all(self, statement: str, *arguments: object) -> list[KeyRow]:
         async with self._sessions.use() as connection:

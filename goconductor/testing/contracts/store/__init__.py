@@ -5,6 +5,7 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 
 from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.keys import KeysContract
+from goconductor.testing.contracts.store.leading.auditing import AuditContract
 from goconductor.testing.contracts.store.leading.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leading.feeding import FeedContract
 from goconductor.testing.contracts.store.leading.recovering import RecoveryContract
@@ -41,5 +42,6 @@ class StoreContract(
     SchedulesContract,
     FeedContract,
     KeysContract,
+    AuditContract,
 ):
     """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``faults``."""
