@@ -38,7 +38,8 @@ class Walk:
         self.plan = Plan(imported(document))
         self.ran: list[str] = []
         self.inputs: dict[str, Any] = {}
-        workers, told = run.get("workers", {}), dict(run.get("events", {}))
+        workers, told = dict(run.get("workers", {})), dict(run.get("events", {}))
+        self._turns = {name: list(given) for name, given in run.get("turns", {}).items()}
         decided = begin(self.plan, UUID(int=1), e.SagaStarted(input=run.get("input")))
         self.log: list[e.Event] = []
         while True:
@@ -54,15 +55,21 @@ class Walk:
         assert len([each for each in effects if not isinstance(each, RunAction | SetTimer)]) <= 1
         for name, step in state.steps.items():
             if step.action.status is ActionStatus.SENT:
+                self.ran.append(name)
                 self.inputs[name] = self.plan.inputs(name, state.input, state.referable())
-                return e.ActionSucceeded(name, output=workers.get(self.plan.owners[name][1]))
+                return e.ActionSucceeded(name, output=self._given(self.plan.owners[name][1], workers))
             if step.action.status is ActionStatus.WAITING:
                 if step.due_at is not None:
                     return e.TimerFired(name, at=step.due_at)
                 event = str(self.plan.steps[name].wait and self.plan.steps[name].wait.event)  # type: ignore[union-attr]
-                if event in told:
-                    return e.SignalReceived(name=event, id="1", payload=told.pop(event))
+                if event in told or self._turns.get(event):
+                    payload = told.pop(event) if event in told else self._turns[event].pop(0)
+                    return e.SignalReceived(name=event, id=f"{len(self.log)}", payload=payload)
         return None
+
+    def _given(self, worker: str, workers: dict[str, Any]) -> Any:
+        """What a worker answers: the same each time, or one after the other."""
+        return self._turns[worker].pop(0) if worker in self._turns else workers.get(worker)
 
 
 @pytest.mark.parametrize(("name", "run"), RUNS)
@@ -116,13 +123,27 @@ SWITCH: dict[str, Any] = {"id": 2, "type": "system", "name": "switch", "expressi
         (document(USER, USER), ["$.actions[1].id is 1 like another action's"]),
         (document(USER | {"id": -1}, rootAction=-1), ["$.actions[0].id is -1"]),
         (document(USER | {"next": {"default": 5}}), ["$.actions[0].next.default is 5, which is no action"]),
+        (document(USER | {"next": {"yes": 1}}), ["$.actions[0].next.yes is for a value"]),
+        (document(USER | {"next": {"default": 1}}), ["$.actions[0] is action 1, which begins a circle that nothing leaves"]),
         (
-            document(USER | {"next": {"yes": 1}}),
-            ["$.actions[0].next.yes is for a value", "$.actions[0].next.yes leads back to action 1"],
+            document(USER | {"next": {"default": 2}}, SWITCH | {"next": {"again": 1, "default": 1}}),
+            ["$.actions[0] is action 1, which begins a circle that nothing leaves"],
         ),
         (
-            document(USER | {"next": {"default": 2}}, SWITCH | {"next": {"again": 1}}),
-            ["$.actions[1].next.again leads back to action 1"],
+            document(
+                SWITCH | {"id": 1, "expression": "$.input", "next": {"late": 3, "default": 2}},
+                USER | {"id": 2, "next": {"default": 3}},
+                SWITCH | {"id": 3, "next": {"again": 2}},
+            ),
+            ["$.actions[0].next.default leads into the middle of the circle that begins at action 3"],
+        ),
+        (
+            document(
+                USER | {"next": {"default": 2}},
+                USER | {"id": 2, "next": {"default": 3}},
+                SWITCH | {"id": 3, "next": {"short": 2, "long": 1}},
+            ),
+            ["$.actions[2].next.short leads back to action 2 within the circle that begins at action 1"],
         ),
         (document(USER, SWITCH | {"expression": "1 + 1"}), ["$.actions[1].expression is '1 + 1', which is no reference"]),
         (document(USER, SWITCH | {"event": "x"}), ["$.actions[1].event says nothing of a switch action"]),

@@ -29,6 +29,7 @@ from goconductor.control.yaml_writer import write_yaml
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.saga import plan as plans
 from goconductor.saga.definition import INSIDE, Definition
+from goconductor.saga.growth import TURNS_MAX
 from goconductor.saga.writing.as_python import as_python
 from goconductor.saga.writing.builder import Saga
 
@@ -113,6 +114,9 @@ def import_(
     participant: Annotated[
         str, typer.Option(help="The participant whose steps the workers' actions are.", metavar="NAME")
     ] = importing.PARTICIPANT,
+    turns_max: Annotated[
+        int, typer.Option(min=1, max=TURNS_MAX, help="How often a circle of actions may go round.")
+    ] = importing.TURNS_MAX,
     activate: Annotated[
         bool, typer.Option(help="Whether new sagas take it, unless one is pinned or in a living instance's code.")
     ] = True,
@@ -125,7 +129,7 @@ def import_(
     def made() -> Definition:
         match form:
             case Foreign.ORCHY:  # pragma: no branch
-                return importing.load(data, participant=participant)
+                return importing.load(data, participant=participant, turns_max=turns_max)
 
     async def shown() -> Exit:
         typer.echo(_written(versions.unregistered(made()), Language.JSON), nl=False)

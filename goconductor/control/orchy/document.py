@@ -99,8 +99,6 @@ def _faults(document: Document) -> Iterator[Fault]:
                 yield Fault(
                     f"$.actions[{number}].next.{value}", f"is {follower}, which is no action; add it or correct the number"
                 )
-    if document.root_action in known:
-        yield from _leading_back(document, known)
 
 
 def _of_kind(place: str, action: Action) -> Iterator[Fault]:
@@ -131,25 +129,3 @@ def _of_kind(place: str, action: Action) -> Iterator[Fault]:
                 yield Fault(
                     f"{place}.next.{value}", "is for a value, which a switch alone can tell; put a switch behind this action"
                 )
-
-
-def _leading_back(document: Document, known: Mapping[int, Action]) -> Iterator[Fault]:
-    """Yield each ``next`` that leads back to an action on the way to it."""
-    places = {action.id: f"$.actions[{number}]" for number, action in enumerate(document.actions)}
-    on_the_way, seen = {document.root_action}, {document.root_action}
-    walk = [(document.root_action, iter(known[document.root_action].next.items()))]
-    while walk:
-        at, following = walk[-1]
-        value, follower = next(following, ("", None))
-        if follower is None:
-            on_the_way.discard(at)
-            walk.pop()
-        elif follower in on_the_way:
-            problem = (
-                f"leads back to action {follower}; repeating actions cannot be imported: write them out, or start another flow"
-            )
-            yield Fault(f"{places[at]}.next.{value}", problem)
-        elif follower in known and follower not in seen:
-            seen.add(follower)
-            on_the_way.add(follower)
-            walk.append((follower, iter(known[follower].next.items())))

@@ -21,6 +21,7 @@ from goconductor.rest.http.asked import RequestId
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body, read_json
 from goconductor.rest.http.parameters import STRICT, SagaId, below, has_body, idempotency_key
 from goconductor.rest.http.problems import Problem
+from goconductor.saga.growth import TURNS_MAX
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _DOCUMENT = {
@@ -74,9 +75,12 @@ def router(node: Node, settings: Settings) -> APIRouter:
         participant: Annotated[
             str, Query(description="whose steps the workers' actions are", min_length=1, max_length=100)
         ] = importing.PARTICIPANT,
+        turns_max: Annotated[
+            int, Query(description="how often a circle of actions may go round", ge=1, le=TURNS_MAX)
+        ] = importing.TURNS_MAX,
     ) -> Response:
         """Register a document by its name: it becomes a definition of that name. The same document again changes nothing."""
-        definition = importing.imported(await read_json(request, body_bytes_max), participant=participant)
+        definition = importing.imported(await read_json(request, body_bytes_max), participant=participant, turns_max=turns_max)
         return document(await versions.register(asked_by(), node, definition))
 
     @routes.post(
