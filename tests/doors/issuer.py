@@ -69,7 +69,8 @@ class Issuer:
         now = int(time.time())
         said = {"iss": self.url, "aud": AUDIENCE, "sub": "ann", "roles": ["ops"], "iat": now, "exp": now + 3600, **claims}
         kept = {name: each for name, each in said.items() if each is not None}
-        return jwt.encode(kept, key or self.keys["one"], algorithm=algorithm, headers=said_of(head or {}))
+        token: str = jwt.encode(kept, key or self.keys["one"], algorithm=algorithm, headers=said_of(head or {}))
+        return token
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
