@@ -16,6 +16,7 @@ from goconductor.cli.commands.installation.audit import commands_of_audit
 from goconductor.cli.commands.installation.changes import commands_of_bus, commands_of_election
 from goconductor.cli.commands.installation.config import commands_of_config
 from goconductor.cli.commands.installation.doctor import doctor
+from goconductor.cli.commands.installation.events import commands_of_events
 from goconductor.cli.commands.installation.installation import commands_of_letters, commands_of_locks, leader, participants
 from goconductor.cli.commands.installation.keys import commands_of_key
 from goconductor.cli.commands.sagas.saga import commands_of_saga
@@ -44,6 +45,7 @@ cli.add_typer(commands_of_definition)
 cli.add_typer(commands_of_dataflow)
 cli.add_typer(commands_of_flow)
 cli.add_typer(commands_of_schedule)
+cli.add_typer(commands_of_events)
 cli.add_typer(commands_of_locks)
 cli.add_typer(commands_of_letters)
 cli.add_typer(commands_of_key)

@@ -196,6 +196,18 @@ class HistoryEntry(Document):
     data: dict[str, Any] = {}
 
 
+class FeedEvent(Document):
+    """One event in the order of all sagas' events, with its saga."""
+
+    cursor: Annotated[str, Field(description="go on behind the event with this")]
+    saga_id: UUID
+    saga: str
+    labels: dict[str, str] = {}
+    status: Annotated[SagaStatus | None, Field(description="the saga's status after it; null where it is not known")] = None
+    before: Annotated[SagaStatus | None, Field(description="the status before it")] = None
+    entry: HistoryEntry
+
+
 class History(Document):
     """A part of a saga's log, oldest first."""
 

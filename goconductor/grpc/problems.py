@@ -43,6 +43,7 @@ _BY_STATUS: dict[int, grpc.StatusCode] = {
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     409: grpc.StatusCode.FAILED_PRECONDITION,
+    410: grpc.StatusCode.OUT_OF_RANGE,
     412: grpc.StatusCode.ABORTED,
     413: grpc.StatusCode.INVALID_ARGUMENT,  # RESOURCE_EXHAUSTED is tried again, and it would be as large then
     422: grpc.StatusCode.INVALID_ARGUMENT,

@@ -25,6 +25,7 @@ from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
 from goconductor.rest.paths import definitions, schedules
 from goconductor.rest.paths.installation import audit, changes, health, installation, keys, workers
+from goconductor.rest.paths.installation import events as all_events
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
@@ -69,6 +70,7 @@ def create_app(
     authenticator = make_authenticator(settings, lambda: node.store.keys) if asks else None
     app.include_router(sagas.router(node, settings, stops))
     app.include_router(events.router(node, stops))
+    app.include_router(all_events.router(node, stops))
     app.include_router(requests.router(node, settings))
     app.include_router(signals.router(node, settings))
     app.include_router(signals.outcomes(node, settings))

@@ -148,7 +148,7 @@ def test_no_error_is_too_large_for_its_way(places: list[tuple[str, str]], what: 
 @pytest.mark.parametrize("kind", sorted(set(KINDS.values())), ids=lambda kind: kind.name)
 def test_each_kind_of_problem_has_a_code_that_fits_its_status_over_http(kind: Any) -> None:
     code = problems.code_of(kind)
-    family = {"UNAVAILABLE": {503}, "INTERNAL": {500}, "NOT_FOUND": {404}, "ABORTED": {412}}
+    family = {"UNAVAILABLE": {503}, "INTERNAL": {500}, "NOT_FOUND": {404}, "ABORTED": {412}, "OUT_OF_RANGE": {410}}
     refused = {"UNAUTHENTICATED": {401}, "PERMISSION_DENIED": {403}, "RESOURCE_EXHAUSTED": {429, 503}}
     conflicts = {"ALREADY_EXISTS": {409}, "FAILED_PRECONDITION": {409}, "INVALID_ARGUMENT": {400, 413, 422}}
     assert kind.status in (family | conflicts | refused)[code.name]

@@ -102,7 +102,8 @@ async def test_each_operation_calls_a_function_that_somebody_may_call(app: Any) 
 async def test_a_role_opens_what_it_gives_and_nothing_else(shop: Shop, app: Any, role: Role) -> None:
     async with client_of(app, await key_of(shop.server, role)) as client:
         for method, path, tags in operations(app):
-            answer = await client.request(method, path.replace("{", "").replace("}", ""))
+            endless = "?after=nowhere" if path == "/v1/events" else ""  # which is refused, once it is permitted
+            answer = await client.request(method, path.replace("{", "").replace("}", "") + endless)
             function = function_of(method, path, tags)
             assert function is not None
             allowed = NEEDS[function] in GIVES[role]

@@ -17,6 +17,7 @@ from tests.doors.conftest import INPUT, ORDER, Shop
 JSON = {"content-type": "application/json"}
 SPECIAL = {
     "Get Events": {"text/event-stream"},
+    "Watch All": {"text/event-stream"},
     "Get Diagram": {"text/vnd.mermaid", "image/svg+xml"},
     "Get Definition Schema": {"application/schema+json"},
 }
@@ -278,6 +279,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/sagas/{saga_id}/history",
         "/v1/sagas/{saga_id}/events",
         "/v1/sagas/{saga_id}/diagram",
+        "/v1/events",
         *(
             f"/v1/sagas/{{saga_id}}/{request}"
             for request in ("pause", "resume", "abort", "terminate", "restart", "restart-as-new", "drop-signal", "migrate")

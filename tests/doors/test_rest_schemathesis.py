@@ -50,6 +50,10 @@ include-path = "/v1/sagas/{{saga_id}}/events"
 parameters = {{ "path.saga_id" = "{done}" }}
 
 [[operations]]
+include-path = "/v1/events"
+enabled = false
+
+[[operations]]
 include-path-regex = "^/v1/definitions/"
 parameters = {{ "path.name" = "order", "path.version" = "active" }}
 

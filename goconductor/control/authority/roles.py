@@ -80,6 +80,7 @@ NEEDS: dict[str, Permission] = {
             "sagas.story.story_builder",
             "watching.streaming.stream",
             "watching.changes.changes",
+            "watching.everything.watch_all",
             "schedules.requests.list_schedules",
             "schedules.requests.schedule_detail",
         ),

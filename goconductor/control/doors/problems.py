@@ -21,6 +21,7 @@ from goconductor.control.schedules.requests import ScheduleExistsError, Schedule
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
+    CursorLostError,
     DefinitionError,
     GoConductorError,
     PayloadError,
@@ -78,6 +79,7 @@ BUS_UNAVAILABLE = Kind("bus-unavailable", 503, "The bus cannot be reached now")
 RIGHTS_MISSING = Kind("rights-missing", 503, "The database's role lacks a right")
 NOT_READY = Kind("not-ready", 503, "Requests cannot be served yet")
 BUSY = Kind("busy", 503, "The server has no room for this now")
+CURSOR_LOST = Kind("cursor-lost", 410, "There is no such place among the events")
 SESSION_GONE = Kind("session-gone", 404, "There is no such session any more")
 
 KINDS: dict[type[GoConductorError], Kind] = {
@@ -109,6 +111,7 @@ KINDS: dict[type[GoConductorError], Kind] = {
     GatewayFullError: BUSY,
     GatewayClosedError: NOT_READY,
     SessionGoneError: SESSION_GONE,
+    CursorLostError: CURSOR_LOST,
     ConfigurationError: NOT_READY,
     PoolerError: NOT_READY,
     SchemaError: NOT_READY,

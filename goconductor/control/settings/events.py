@@ -35,6 +35,9 @@ class EventSettings(Section):
     topic: Annotated[str, AfterValidator(_topic)] | None = None
     """The topic on which the leader publishes them as CloudEvents. Without it, nothing is published. Run ``goconductor migrate``
     once with it: that builds an index on the log, which takes some 70 bytes of write-ahead log for each event."""
+    watch: bool = False
+    """Build that index also where no topic is set, so that doors can tell the events of all sagas: ``GET /v1/events``,
+    ``WatchAll``, ``goconductor events tail``."""
     bus: Name | None = None
     """The bus that they are sent over: one of ``bus.others``. Without it, the one in use."""
     types: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_types)] = ()

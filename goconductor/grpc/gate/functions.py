@@ -17,6 +17,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_SAGAS}.ListSagas": "sagas.queries.list_sagas",
     f"{_SAGAS}.GetHistory": "sagas.queries.history",
     f"{_SAGAS}.WatchSaga": "watching.streaming.stream",
+    f"{_SAGAS}.WatchAll": "watching.everything.watch_all",
     f"{_SAGAS}.PreviewRestart": "sagas.requests.preview_restart",
     f"{_SAGAS}.GetSagaDiagram": "diagrams.drawing.saga_diagram",
     f"{_SAGAS}.Signal": "sagas.signals.signal",

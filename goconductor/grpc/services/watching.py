@@ -16,6 +16,7 @@ from goconductor.control.models import HistoryEntry
 from goconductor.control.sagas.queries import saga_status
 from goconductor.control.sagas.requests import expected_of
 from goconductor.control.settings.settings import Settings
+from goconductor.control.watching.everything import watch_all
 from goconductor.control.watching.streaming import stream
 from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
@@ -53,6 +54,25 @@ class WatchCalls:
                     if isinstance(each, SagaStatus):
                         return
         raise ConfigurationError("the server stops; watch again after the last seq that you got")
+
+    async def watch_all(self, request: pb.WatchAllRequest, _context: Any) -> AsyncIterator[pb.FeedSignal]:
+        """Yield the events of all sagas, and those to come."""
+        with self._places.taken():
+            told = await watch_all(
+                ANYBODY,
+                self._node,
+                self._stopping,
+                after=request.after if request.HasField("after") else None,
+                saga=request.saga if request.HasField("saga") else None,
+                status=list(request.status),
+                labels=dict(request.labels),
+            )
+            async with aclosing(told):
+                async for each in told:
+                    yield (
+                        pb.FeedSignal(reached=each) if isinstance(each, str) else pb.FeedSignal(event=message(pb.FeedEvent, each))
+                    )
+        raise ConfigurationError("the server stops; watch again after the last cursor that you got")
 
 
 def _said(each: HistoryEntry | SagaStatus | None) -> pb.SagaEvent:

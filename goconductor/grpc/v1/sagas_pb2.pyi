@@ -160,6 +160,58 @@ class SagaEvent(_message.Message):
     alive: _values_pb2.Nothing
     def __init__(self, entry: _Optional[_Union[HistoryEntry, _Mapping]] = ..., ended: _Optional[str] = ..., alive: _Optional[_Union[_values_pb2.Nothing, _Mapping]] = ...) -> None: ...
 
+class WatchAllRequest(_message.Message):
+    __slots__ = ("after", "saga", "status", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    SAGA_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    saga: str
+    status: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, after: _Optional[str] = ..., saga: _Optional[str] = ..., status: _Optional[_Iterable[str]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class FeedSignal(_message.Message):
+    __slots__ = ("event", "reached")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
+    event: FeedEvent
+    reached: str
+    def __init__(self, event: _Optional[_Union[FeedEvent, _Mapping]] = ..., reached: _Optional[str] = ...) -> None: ...
+
+class FeedEvent(_message.Message):
+    __slots__ = ("cursor", "saga_id", "saga", "labels", "status", "before", "entry")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    SAGA_ID_FIELD_NUMBER: _ClassVar[int]
+    SAGA_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    cursor: str
+    saga_id: str
+    saga: str
+    labels: _containers.ScalarMap[str, str]
+    status: str
+    before: str
+    entry: HistoryEntry
+    def __init__(self, cursor: _Optional[str] = ..., saga_id: _Optional[str] = ..., saga: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., status: _Optional[str] = ..., before: _Optional[str] = ..., entry: _Optional[_Union[HistoryEntry, _Mapping]] = ...) -> None: ...
+
 class GetSagaDiagramRequest(_message.Message):
     __slots__ = ("saga_id", "form")
     SAGA_ID_FIELD_NUMBER: _ClassVar[int]

@@ -62,11 +62,12 @@ class Teller:
 
     Args:
         node: its definitions and store are read.
+        bytes_max: bytes of events whose sagas are kept at hand.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, bytes_max: int = KEPT_BYTES) -> None:
         self._node = node
-        self._kept: RecentByWeight[UUID, _Kept] = RecentByWeight(count_max=KEPT_MAX, weight_max=KEPT_BYTES)
+        self._kept: RecentByWeight[UUID, _Kept] = RecentByWeight(count_max=KEPT_MAX, weight_max=bytes_max)
 
     async def tell(self, entries: Sequence[FeedEntry]) -> list[Told]:
         """Return the events with what each did, in their order.

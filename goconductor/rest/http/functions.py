@@ -18,6 +18,7 @@ FUNCTIONS: dict[str, str] = {
     f"GET {_SAGA}/history": "sagas.queries.history",
     f"POST {_SAGA}/restart/preview": "sagas.requests.preview_restart",
     f"GET {_SAGA}/events": "watching.streaming.stream",
+    "GET /v1/events": "watching.everything.watch_all",
     f"POST {_SAGA}/signals/{{name}}": "sagas.signals.signal",
     f"POST {_SAGA}/steps/{{step}}/approve": "sagas.signals.approve",
     "POST /v1/outcomes": "sagas.signals.report",
