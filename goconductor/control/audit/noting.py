@@ -42,6 +42,7 @@ PER_SECOND = 1.0
 AT_ONCE = 100
 """How many of them it may write at once."""
 CHARACTERS_MAX = 255
+"""Number of characters of a text that an entry keeps."""
 _KEY = re.compile(r"(gck_[0-9a-f]{0,12})\w*")
 
 

@@ -19,6 +19,7 @@ PAGE_MAX = 500
 PORTION = 1_000
 """Rows that are read at one time where all are."""
 CHARACTERS_MAX = 255
+"""Greatest length of a text that entries are filtered by, in characters."""
 ID_MAX = 2**63 - 1
 OUTCOMES = ("done", "begun", "unchanged", "refused")
 _HASH = re.compile("[0-9a-f]{64}")
