@@ -279,7 +279,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/sagas/{saga_id}/history",
         "/v1/sagas/{saga_id}/events",
         "/v1/sagas/{saga_id}/diagram",
-        "/v1/events",
+        *("/v1/events", "/v1/audit", "/v1/audit/proof"),
         *(
             f"/v1/sagas/{{saga_id}}/{request}"
             for request in ("pause", "resume", "abort", "terminate", "restart", "restart-as-new", "drop-signal", "migrate")
