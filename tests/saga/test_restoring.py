@@ -75,7 +75,7 @@ def test_random_definitions_are_the_same_version_in_every_form(seeds: range) -> 
         [{"id": "g.a", "run": "shop.a"}, {"id": "x", "run": "shop.x"}, {"id": "g.b", "run": "shop.b", "after": ["g.a"]}],
         [{"id": "w", "value": '(input.n > 1\n) ? dyn("c") : null'}, {"id": "w.d.a", "run": "shop.a", "after": ["w"]}],
         [{"id": "w", "value": '(input.n > 1\n) ? dyn("c") : dyn("d")'}, {"id": "w.d.a", "run": "shop.a", "after": ["w"]}],
-        [{"id": "g.when", "value": "1"}, {"id": "g.a", "run": "shop.a", "after": ["g.when"]}],
+        [{"id": "g.when", "value": "(true\n) ? true : false"}, {"id": "g.a", "run": "shop.a", "after": ["g.when"]}],
         [{"id": "lines", "map": {"over": "$.input", "do": [STEP]}}, {"id": "lines.x", "run": "shop.x"}],
     ],
 )
@@ -114,3 +114,19 @@ def test_a_saga_that_is_written_inside_a_step_comes_back_as_well() -> None:
     there: dict[str, Any] = {}
     exec(text, there)
     assert there["order"].definition.version == made.version
+
+
+def test_a_saga_that_is_written_inside_another_one_is_not_taken_for_a_step_after_it() -> None:
+    inner: dict[str, Any] = {"steps": [{"id": "deep", "saga": {"steps": [STEP]}}]}
+    values = [{"id": f"v{number}", "value": "1"} for number in range(5)]
+    steps = [{"id": f"s{number}", "saga": inner if number % 2 else {"steps": values}} for number in range(30)]
+    made = read({"name": "order", "steps": steps})
+    there: dict[str, Any] = {}
+    exec(as_python(made), there)
+    assert there["order"].definition.version == made.version
+
+
+def test_a_step_of_a_group_may_be_called_when() -> None:
+    switch = [{"case": "c", "when": "input.n > 1", "steps": [STEP]}, {"case": "d", "steps": [STEP]}]
+    document = {"name": "order", "steps": [{"id": "g", "steps": [{"id": "when", "switch": switch}, STEP]}]}
+    assert shown(read(document)) == document

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,8 +65,6 @@ class _Writer:
         self._scopes: list[_Scope] = []
         """The saga, and the maps and repeats that are being written, from the outside in."""
         self._enter(self._saga, definition.steps, definition.output)
-        self._inside: dict[int, str] = {}
-        """The variables of sagas that are written inside this one, by the identity of their steps."""
         lines = [*self._lines(self._saga, definition)]
         calls = {"Lock": "Lock(", "Retry": "Retry(", "Undo": "Undo(", "optional": "optional("}
         made = {"Saga", *(name for name, call in calls.items() if any(call in line or f"={name}." in line for line in lines))}
@@ -107,9 +105,9 @@ class _Writer:
         scope = self._scopes[-1]
         for step in steps:
             name = below(path, step.id)
-            yield from self._written(step)
+            inside = yield from self._written(step)
             target = f"{scope.variables[name]} = " if name in scope.variables else ""
-            yield self._step(step, f"{target}{holder}")
+            yield self._step(step, f"{target}{holder}", inside)
             scope.written.add(name)
             if isinstance(step, WrittenStep):
                 yield from self._all(step.steps or (), scope.variables.get(name, ""), name)
@@ -119,17 +117,18 @@ class _Writer:
                 yield from self._all(step.body, self._scopes[-1].variable, "")
                 self._scopes.pop()
 
-    def _written(self, step: Step) -> Iterator[str]:
-        """Write the saga that is written inside a step, above it. Its steps see none of those around it."""
+    def _written(self, step: Step) -> Generator[str, None, str | None]:
+        """Write the saga that is written inside a step, above it; return its variable. Its steps see none of those around it."""
         if step.saga is None or not step.saga.steps:
-            return
+            return None
         around, self._scopes = self._scopes, []
         name = step.id.rpartition(".")[2]
-        variable = self._inside[id(step)] = _variable(name, self._taken)
+        variable = _variable(name, self._taken)
         inside = self._form(definition_of(step.saga, name))
         self._enter(variable, inside.steps, inside.output)
         yield from self._lines(variable, inside)
         self._scopes = around
+        return variable
 
     def _cases(self, cases: Iterable[Case], switch: str) -> Iterator[str]:
         scope = self._scopes[-1]
@@ -140,13 +139,13 @@ class _Writer:
             scope.written.add(name)
             yield from self._all(case.steps, scope.variables[name], name)
 
-    def _step(self, step: Step, target: str) -> str:
+    def _step(self, step: Step, target: str, inside: str | None) -> str:
         if step.run:
             options = {"id": self._id(step, step.run.rpartition(".")[2])} | self._options(step)
             return _call(f"{target}.step", [repr(step.run)], options)
-        if (written := self._inside.get(id(step))) is not None:
+        if inside is not None:
             own = {"inside": "True", "id": self._id(step, step.id.rpartition(".")[2])}
-            return _call(f"{target}.saga", [written], own | self._options(step))
+            return _call(f"{target}.saga", [inside], own | self._options(step))
         if step.saga is not None:
             if step.saga.version is not None:
                 self._refuse_version(f"step {step.id!r}", step.saga)

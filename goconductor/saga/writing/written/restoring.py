@@ -101,10 +101,8 @@ def _one(name: str, members: Sequence[Step], before: Sequence[str], guard: str) 
     if head.id == name:
         return _switch(own_id, name, members, before, guard)
     after = _own_after(head, before)
-    if head.id == f"{name}.when" and head.value is not None and len(members) > 1:
-        asked = _ASKED.fullmatch(head.value)
-        if asked is None:
-            raise _Unlike
+    asked = _ASKED.fullmatch(head.value) if head.id == f"{name}.when" and head.value is not None else None
+    if asked is not None and len(members) > 1:  # else it is a step of the group that has this name
         inside = f"steps[{_text(head.id)}].output == true"
         do = tuple(_sequence(members[1:], name, first=(head.id,), guard=inside))
         return WrittenStep(id=own_id, after=after, when=_without(asked["when"], guard), steps=do)
