@@ -24,7 +24,7 @@ REGISTER = "instances.register"
 """Its effect is bound to the session that it comes over: a lost session leaves no sign of life behind."""
 SUBJECTS = (
     *("log", "leases", "locks", "permits", "starts", "instances", "recovery", "definitions", "dead_letters", "sagas", "terms"),
-    *("retention", "failovers", "choices"),
+    *("retention", "failovers", "choices", "audit"),
 )
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
