@@ -59,7 +59,7 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.parent import Parent
-from goconductor.lifecycle.facts.state import SagaState
+from goconductor.lifecycle.facts.state import Referable, SagaState
 from goconductor.lifecycle.facts.status import PausedWith, SagaStatus
 from goconductor.ports.store import Known
 from goconductor.redaction import logger_of
@@ -290,7 +290,7 @@ class Children:
         try:
             step = state.step(parent.step)
             if parent.undoes:
-                given = plan.undo_inputs(parent.step, state.input, state.referable(), step.undo_edited)
+                given = plan.undo_inputs(parent.step, state.input, Referable(state.steps, undone=parent.step), step.undo_edited)
             else:
                 given = plan.inputs(parent.step, state.input, state.referable(), step.edited)
             return await start(self._fit(its_plan, given))

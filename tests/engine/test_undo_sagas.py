@@ -235,6 +235,25 @@ async def test_a_step_that_starts_a_saga_may_be_undone_by_another_also_in_a_map(
     assert sorted(shop.paid_back) == ["receipt of 1", "receipt of 2"]
 
 
+@pytest.mark.parametrize("may_fail", [False, True])
+@pytest.mark.parametrize("in_map", [False, True])
+async def test_where_nobody_knows_whether_the_step_ran_the_saga_is_given_null(world: World, in_map: bool, may_fail: bool) -> None:
+    shop = Shop()
+
+    @shop.steps.step(retry=Retry(attempts_max=1))
+    async def lose() -> None:
+        raise RuntimeError("it may have happened")
+
+    order: Saga[Any, Any] = Saga("order")
+    holder: Any = order.map(order.input.lines, id="lines") if in_map else order
+    undo = Undo.saga(shop.refund, inputs={"receipt": holder.later("lose").output})
+    lost = holder.step("shop.lose", undo=undo, allow_fail=may_fail)
+    order.step("shop.ship", after=[holder if in_map else lost], pivot=True)
+    await world.node(shop.steps)
+    state = await world.end_of(await world.start(order, {"lines": [1]}))
+    assert (state.status, shop.paid_back, shop.told) == (SagaStatus.COMPENSATED, [None], 1)
+
+
 async def test_of_what_never_happened_no_saga_is_started(world: World) -> None:
     shop = Shop()
     order: Saga[Any, Any] = Saga("order")
