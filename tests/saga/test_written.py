@@ -287,3 +287,22 @@ def test_a_compiled_definition_can_be_registered_as_it_is() -> None:
 
 def load_document(definition: Definition) -> Any:
     return json.loads(definition.document())
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"id": "g", "steps": [STEP, {"id": "b", "run": "shop.b"}]},
+        {"id": "g", "when": "input.x", "steps": [STEP]},
+        {"id": "g", "steps": [{"id": "inner", "steps": [STEP, {"id": "b", "run": "shop.b"}]}]},
+    ],
+)
+def test_a_fallback_is_no_group_whose_first_steps_would_run_where_nothing_has_failed(frame: dict[str, Any]) -> None:
+    with pytest.raises(DefinitionError, match="the fallback of step 'x' is 'g', of which only the last step"):
+        read({"name": "order", "steps": [{"id": "x", "run": "shop.x", "fallback": "g"}, frame]})
+
+
+def test_a_fallback_may_be_a_group_of_one_step_or_a_step_of_a_group() -> None:
+    one, several = {"id": "g", "steps": [STEP]}, {"id": "h", "steps": [STEP, {"id": "b", "run": "shop.b"}]}
+    steps = [{"id": "x", "run": "shop.x", "fallback": "g"}, {"id": "y", "run": "shop.y", "fallback": "h.b"}, one, several]
+    assert [step.fallback for step in read({"name": "order", "steps": steps}).steps[:2]] == ["g.a", "h.b"]

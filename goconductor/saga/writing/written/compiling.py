@@ -122,7 +122,7 @@ class _Compiler:
                 repeat=None if step.repeat is None else self._repeat(step, step.repeat, path),
                 saga=self._saga(step),
                 locks=tuple(replace(lock, key=self._key(lock.key, path)) for lock in step.locks),
-                fallback=None if step.fallback is None else self._names.fallback(step.fallback, path),
+                fallback=None if step.fallback is None else self._fallback(step.fallback, name, path),
             )
             return
         yield from self._frame(step, name, path, after, when, guard)
@@ -223,6 +223,16 @@ class _Compiler:
             return binding
         step = self._output(reference.step, path)
         return binding if step == reference.step else replace(binding, ref=str(Reference.to("steps", step, *reference.keys)))
+
+    def _fallback(self, fallback: str, name: str, path: str) -> str:
+        """Return the step that stands in for another one. Steps before it in its group would run whether or not it is wanted."""
+        step, several = self._names.fallback(fallback, path)
+        if several:
+            self.problems.append(
+                f"the fallback of step {name!r} is {fallback!r}, of which only the last step, {step!r}, would wait for the "
+                "failure; name one step, or put these steps into a saga that one step starts."
+            )
+        return step
 
     def _key(self, key: str, path: str) -> str:
         """Return a lock's key by the compiled steps' names."""

@@ -26,12 +26,14 @@ class Names:
         ends: for each full name the steps after which it is over.
         outputs: for each full name the step whose output is its own.
         twice: the full names that are written twice.
+        sequences: the full names of cases, and of groups that are compiled to more than one step.
         outer: as ``around``.
     """
 
     def __init__(self, steps: Sequence[WrittenStep], *, full_names: bool, around: Names | None = None, path: str = "") -> None:
         self.ends: dict[str, tuple[str, ...]] = {}
         self.twice: list[str] = []
+        self.sequences: set[str] = set()
         self.outputs: dict[str, str] = {}
         self.full_names, self.outer, self.path = full_names, around, path
         self._know(steps, "")
@@ -57,11 +59,18 @@ class Names:
                     branch = below(name, case.case)
                     self._know(case.steps, branch)
                     self._stand_for(branch, case.steps)
+                    self.sequences.add(branch)
                     ends += self.ends.get(branch, ())
                 self.ends[name] = tuple(ends)
             elif step.steps is not None:
                 self._know(step.steps, name)
                 self._stand_for(name, step.steps)
+                if (
+                    len(step.steps) > 1
+                    or step.when is not None
+                    or any(below(name, each.id) in self.sequences for each in step.steps)
+                ):
+                    self.sequences.add(name)
 
     def _stand_for(self, name: str, steps: Sequence[WrittenStep]) -> None:
         if steps:
@@ -78,10 +87,13 @@ class Names:
         names, full = self._found(name, "" if self.full_names else path)
         return names.ends.get(full, (full,))
 
-    def fallback(self, name: str, path: str) -> str:
-        """Return the step that a fallback names; the name itself where nothing is called so. Parameters as above."""
+    def fallback(self, name: str, path: str) -> tuple[str, bool]:
+        """Return the step that a fallback names, and whether it names steps of which only the last would stand in for another.
+
+        Where nothing is called so, it is the name itself. Parameters as above.
+        """
         names, full = self._found(name, "" if self.full_names else path)
-        return names.outputs.get(full, name)
+        return names.outputs.get(full, name), full in names.sequences
 
     def output(self, name: str, path: str, *, of_text: bool) -> tuple[str, bool]:
         """Return the step whose output a name means, and whether another step that is nearer has that step's full name.

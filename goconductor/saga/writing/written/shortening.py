@@ -62,7 +62,7 @@ class _Shortener:
             inputs={key: bound(each) for key, each in step.inputs.items()} if step.inputs else step.inputs,
             when=None if step.when is None else self._text(step.when, path),
             value=None if step.value is None else self._text(step.value, path),
-            fallback=step.fallback if step.fallback is None or self._keeps else self._name(step.fallback, path),
+            fallback=step.fallback if step.fallback is None or self._keeps else self._fallback(step.fallback, path),
             wait=wait,
             delay=delay,
             undo=undo,
@@ -106,6 +106,10 @@ class _Shortener:
         group = self._meaning.get(step, step)
         wanted = step if _is_in(path, group) else group
         return next((name for name in _suffixes(wanted) if self._names.output(name, path, of_text=True) == (step, False)), step)
+
+    def _fallback(self, step: str, path: str) -> str:
+        """Return the shortest name of a fallback: that of the step, as a group may have more steps than this one."""
+        return next((name for name in _suffixes(step) if self._names.fallback(name, path) == (step, False)), step)
 
     def _after(self, after: Sequence[str], own: str, path: str) -> Iterator[str]:
         """Yield what a step comes after: groups and switches where all of their ends are named one after the other."""
