@@ -49,8 +49,7 @@ def is_name(text: str) -> bool:
 
 
 SAGA_CHARACTERS_MAX = 255
-"""The longest name of a saga that is written inside others, with the names of those and of their steps."""
-"""Greatest length of a saga's name, in characters."""
+"""Greatest length of a saga's name, in characters: of one that is written inside others, with those and their steps."""
 STEP_CHARACTERS_MAX = 100
 """Greatest length of a step's id, in characters."""
 

@@ -27,6 +27,7 @@ from goconductor.rest.http.stopping import Stopping
 
 MEDIA_TYPE = "text/event-stream"
 CURSOR_CHARACTERS_MAX = 200
+"""Greatest length of a cursor, in characters."""
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _STREAM: dict[str, Any] = {
