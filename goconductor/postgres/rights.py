@@ -18,7 +18,8 @@ USAGE = "USAGE"
 EXAMINE_SECONDS = 5.0
 """Seconds for connecting to each host, and for each statement of an examination."""
 
-# The catalogue may be read without any right. What is not there is no matter of rights.
+# The catalogue may be read without any right. What is not there is no matter of rights. An owner may have narrowed a right to
+# change to the columns that we change.
 _MISSING = """
     SELECT 'SCHEMA ' || quote_ident(nspname) AS thing, 'USAGE' AS privilege, 0 AS number
     FROM pg_namespace WHERE nspname = $1 AND NOT has_schema_privilege(oid, 'USAGE')
@@ -29,7 +30,8 @@ _MISSING = """
     JOIN pg_class AS c ON c.relname = u.name
     JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = $1
     WHERE NOT CASE c.relkind
-        WHEN 'S' THEN has_sequence_privilege(c.oid, u.privilege) ELSE has_table_privilege(c.oid, u.privilege) END
+        WHEN 'S' THEN has_sequence_privilege(c.oid, u.privilege)
+        ELSE has_table_privilege(c.oid, u.privilege) OR u.privilege = 'UPDATE' AND has_any_column_privilege(c.oid, 'UPDATE') END
     ORDER BY number
 """
 _ABSENT = """

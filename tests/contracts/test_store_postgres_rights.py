@@ -11,11 +11,12 @@ import pytest
 from goconductor.errors import JournalError, RightsError
 from goconductor.journals.asyncpg import AsyncpgJournal
 from goconductor.ports.journal import EffectKey
-from goconductor.ports.store import DeadLetter
+from goconductor.ports.store import DeadLetter, Link, Note
 from goconductor.postgres.dialling import Connection
 from goconductor.stores.postgres import PostgresStore, migrate
 from goconductor.stores.postgres.database.rights import NEEDS
 from goconductor.stores.postgres.database.tables import metadata
+from goconductor.testing.contracts.store.material import lead
 from tests.contracts.clerk import clerk
 
 pytestmark = pytest.mark.postgres
@@ -55,6 +56,27 @@ async def test_each_right_that_is_revoked_is_found_with_the_statement_that_gives
             assert lacks.what == f"the role '{desk.role}' lacks {right} on goconductor.{table}"
             assert lacks.grant == f"GRANT {right} ON goconductor.{table} TO {desk.role}"
             await desk.owner.execute(lacks.grant)
+
+
+async def test_a_role_that_may_only_place_rows_of_the_audit_log_lacks_nothing_and_cannot_change_what_they_say(desk: Desk) -> None:
+    await desk.owner.execute(f"REVOKE UPDATE ON goconductor.audit FROM {desk.role}")
+    await desk.owner.execute(f"GRANT UPDATE (seq, hash) ON goconductor.audit TO {desk.role}")
+    store = PostgresStore(desk.url)
+    await store.open()
+    try:
+        assert (await store.examine(older_than_seconds=60)).missing_rights == []
+        await store.audit.write(Note(actor="ann"))
+        (row,) = await store.audit.unplaced(limit=2)
+        await store.audit.place([Link(id=row.id, seq=1, hash=b"h")], epoch=await lead(store))
+        assert (await store.audit.head() or row).seq == 1
+    finally:
+        await store.close()
+    own = await asyncpg.connect(desk.url, ssl=False)
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await own.execute("UPDATE goconductor.audit SET actor = 'bob'")
+    finally:
+        await own.close()
 
 
 @pytest.mark.parametrize("thing", ["SELECT ON goconductor.alembic_version", "USAGE ON SCHEMA goconductor"])
