@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from goconductor.control.actor import Actor
-from goconductor.control.audit import noting
+from goconductor.control.audit import noting, reading
 from goconductor.control.audit.noting import AT_ONCE, Bounded, kind_of, note_refusal
 from goconductor.control.audit.origin import coming
 from goconductor.control.audit.reading import AuditEntry, entries, verify
@@ -227,6 +227,28 @@ async def test_the_chain_can_be_verified_after_its_beginning_was_let_go(bench: B
     assert (proof.sound, proof.first_seq, proof.rows) == (True, 3, 3)
     data.audit[1] = _with(data.audit[1], actor="eve")
     assert (await verify(ANN, bench.node)).broken_at == 4
+
+
+async def test_the_chain_is_sound_while_retention_takes_its_beginning_from_under_the_reader(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PORTION", 2)
+    for _ in range(8):
+        await create_key(ANN, bench.node, "ci", ["viewer"])
+    await chained(bench)
+    data, audit = bench.world.store.data, bench.world.store.audit
+    placed, first = audit.placed, (await audit.placed(after=0, limit=1))[0].hash or b""
+
+    async def after_retention(*, after: int, limit: int) -> list[AuditRow]:
+        if after == 2:
+            data.audit = [row for row in data.audit if (row.seq or 0) > 4]
+        return await placed(after=after, limit=limit)
+
+    monkeypatch.setattr(audit, "placed", after_retention)
+    proof = await verify(ANN, bench.node, against=first.hex())
+    assert (proof.sound, proof.first_seq, proof.head_seq, proof.rows) == (True, 5, 8, 4)
+    data.audit[1] = _with(data.audit[1], actor="eve")
+    assert (await verify(ANN, bench.node)).broken_at == 6
 
 
 @pytest.mark.parametrize(

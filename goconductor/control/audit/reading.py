@@ -11,7 +11,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import moment
 from goconductor.engine.node import Node
-from goconductor.ports.store import AuditRow, AuditWanted
+from goconductor.ports.store import Audit, AuditRow, AuditWanted
 from goconductor.ports.store.leading.audit import BEGINNING, link
 
 PAGE_MAX = 500
@@ -156,6 +156,8 @@ async def verify(actor: Actor, node: Node, *, against: str | None = None) -> Aud
     misfit: str | None = None
     while portion := await audit.placed(after=0 if last is None else last.seq or 0, limit=PORTION):
         for row in portion:
+            if misfit is None and await _was_let_go(audit, last, row):
+                first, last, rows = None, None, 0  # the chain begins here now
             if misfit is None and (misfit := _misfit(last, row)) is not None:
                 broken_at = row.seq
             first, last, rows = first or row, row, rows + 1
@@ -172,6 +174,14 @@ async def verify(actor: Actor, node: Node, *, against: str | None = None) -> Aud
         problem=misfit,
         unplaced=len(await audit.unplaced(limit=PORTION)),
     )
+
+
+async def _was_let_go(audit: Audit, last: AuditRow | None, row: AuditRow) -> bool:
+    """Return whether retention has meanwhile taken the beginning of the chain, and all that was read of it with it."""
+    if last is None or row.seq == (last.seq or 0) + 1:
+        return False
+    beginning = await audit.placed(after=0, limit=1)
+    return all((each.seq or 0) > (last.seq or 0) for each in beginning)
 
 
 def _misfit(last: AuditRow | None, row: AuditRow) -> str | None:
