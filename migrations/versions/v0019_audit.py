@@ -30,7 +30,7 @@ def upgrade() -> None:
             outcome text NOT NULL,
             problem text NOT NULL,
             left_out integer NOT NULL,
-            seq bigint,
+            seq bigint CONSTRAINT audit_seq_from_one CHECK (seq > 0),
             hash bytea
         )
         """

@@ -339,6 +339,7 @@ def _other_tables(meta: MetaData) -> None:
         Column("left_out", Integer, nullable=False),
         Column("seq", BigInteger),
         Column("hash", LargeBinary),
+        CheckConstraint("seq > 0", name="audit_seq_from_one"),  # else a row could stand outside the chain for good
         Index("audit_seq", "seq", unique=True),
         Index("audit_unplaced", "id", postgresql_where=text("seq IS NULL")),
         Index("audit_object", "object", "id"),
