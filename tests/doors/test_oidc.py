@@ -23,6 +23,7 @@ from goconductor.control.settings.oidc import OidcSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.grpc.door import Door
 from goconductor.observe.metrics import Metrics
+from goconductor.ports.store import AuditWanted
 from goconductor.rest.app import create_app
 from tests.doors.auth import asking, bearer, key_of
 from tests.doors.conftest import INPUT, Shop
@@ -171,7 +172,9 @@ async def test_a_token_is_shown_once_and_as_a_bearer(issuer: Issuer, app: Any) -
             assert (await client.get("/v1/sagas", headers=headers)).status_code == 401
 
 
-async def test_a_token_without_a_role_of_the_table_is_somebody_who_may_do_nothing(issuer: Issuer, app: Any, door: Door) -> None:
+async def test_a_token_without_a_role_of_the_table_is_somebody_who_may_do_nothing(
+    shop: Shop, issuer: Issuer, app: Any, door: Door
+) -> None:
     for roles in (["offline_access"], [], None, "admin", {"ops": True}, [["ops"]], "opsadmin"):
         async with client_of(app, issuer.token(roles=roles)) as client:
             answer = await client.get("/v1/sagas")
@@ -180,6 +183,8 @@ async def test_a_token_without_a_role_of_the_table_is_somebody_who_may_do_nothin
     caller = Caller(door.address, issuer.token(roles=["admin"]))
     assert (await caller.refused("ListSagas")).code is grpc.StatusCode.PERMISSION_DENIED
     await caller.channel.close()
+    noted = await shop.server.store.audit.newest(AuditWanted(outcome="refused"), limit=10)
+    assert [(row.note.door, row.note.problem) for row in noted] == [("grpc", "forbidden"), *[("rest", "forbidden")] * 7]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from goconductor.control.actor import ANYBODY, Actor, asked_by, known_as
 from goconductor.control.audit.noting import note_refusal
 from goconductor.control.audit.origin import coming
-from goconductor.control.authority.authenticating import Authenticator, ProviderUnavailableError, UnauthenticatedError
+from goconductor.control.authority.authenticating import Authenticator, Principal, ProviderUnavailableError, UnauthenticatedError
 from goconductor.control.authority.rates import TooManyRequestsError
 from goconductor.control.authority.roles import ForbiddenError, check_permitted
 from goconductor.control.doors.problems import FORBIDDEN, PROVIDER_UNAVAILABLE, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
@@ -70,9 +70,9 @@ class Gate:
             begun = begun or message["type"] == "http.response.start"
             await send(message)
 
-        given = Headers(scope=scope).getlist("authorization")
+        given, what = Headers(scope=scope).getlist("authorization"), f"{scope['method']} {below}"
         try:
-            principal = await self._authenticator.principal(given)
+            principal = await self._known(given, what)
             if below == DOCUMENT:  # a route without dependencies; over gRPC reflection asks for the same
                 with coming(means=principal.means):
                     await _permit(self._audit(), principal.actor, "definitions.schema.definition_schema", f"GET {DOCUMENT}")
@@ -83,7 +83,6 @@ class Gate:
             if begun:  # a stream ends; whoever asks for it again is told why
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            what = f"{scope['method']} {below}"
             await note_refusal(self._audit(), ANYBODY, None, error, what=what)
             answer = response(UNAUTHENTICATED, str(error), path, headers=challenge("invalid_token" if given else None))
             await answer(scope, receive, send)
@@ -95,6 +94,13 @@ class Gate:
             await response(FORBIDDEN, str(error), path, headers=challenge("insufficient_scope"))(scope, receive, send)
         except TooManyRequestsError as error:
             await response(TOO_MANY_REQUESTS, str(error), path, headers=RETRY_AFTER)(scope, receive, send)
+
+    async def _known(self, given: list[str], what: str) -> Principal:
+        try:
+            return await self._authenticator.principal(given)
+        except ForbiddenError as error:  # a token that gives no role
+            await note_refusal(self._audit(), ANYBODY, None, error, what=what)
+            raise
 
 
 def permitted(open_paths: frozenset[str], audit: Callable[[], Audit]) -> Callable[[Request], Awaitable[None]]:
