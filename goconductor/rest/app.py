@@ -82,7 +82,7 @@ def create_app(
     app.include_router(flow.router(node, settings))
     app.include_router(flow_steps.router(node, settings))
     app.include_router(flow_executions.router(node, settings, stops))
-    app.include_router(workers.router(gateway, settings, stops))
+    app.include_router(workers.router(node, gateway, settings, stops))
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(keys.router(node))

@@ -17,6 +17,7 @@ from goconductor.control.authority.keys import list_keys, revoke_key
 from goconductor.control.authority.roles import ForbiddenError
 from goconductor.grpc import Client
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.ports.store import AuditWanted
 from goconductor.rest.app import create_app
 from goconductor.worker import Worker
 from tests.doors.auth import asking, bearer, key_of
@@ -87,6 +88,10 @@ async def test_a_key_that_is_bound_to_a_participant_offers_the_steps_of_no_other
         assert (await client.post(f"{place}/poll", json={"credit": 1}, headers=bearer(other))).status_code == 403
         assert (await client.delete(place, headers=bearer(other))).status_code == 403
         assert (await client.delete(place, headers=bearer(bound))).status_code == 204
+    noted = await guarded.node.store.audit.newest(AuditWanted(function="installation.workers.join"), limit=10)
+    assert [(row.note.door, row.note.actor, row.note.detail, row.note.problem) for row in noted] == [
+        (door, "mill", "payments", "forbidden") for door in ("rest", "grpc")
+    ]
 
 
 async def test_nobody_goes_on_with_the_session_of_another_key_and_one_of_the_same_name_does(guarded: Server) -> None:

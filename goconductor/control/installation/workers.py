@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from goconductor.control.actor import Actor
-from goconductor.control.authority.roles import check_works_for
+from goconductor.control.audit.noting import note_refusal
+from goconductor.control.authority.roles import ForbiddenError, check_works_for
 from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.settings.doors import GatewaySettings
+from goconductor.engine.node import Node
 from goconductor.engine.steps.failures import DELAY_SECONDS_MAX
 from goconductor.errors import GoConductorError, RequestRefusedError
 from goconductor.gateway.gateway import Gateway
@@ -38,11 +40,12 @@ TIMEOUT_SECONDS_MAX = 100 * 366 * 86_400.0
 _RULES = ("retry", "compensation_retry")
 
 
-async def join(actor: Actor, gateway: Gateway | None, registration: Registration) -> tuple[Session, Welcome]:
-    """Let a worker in.
+async def join(actor: Actor, node: Node, gateway: Gateway | None, registration: Registration) -> tuple[Session, Welcome]:
+    """Let a worker in. One that wants the steps of another participant is refused, and that is noted in the audit log.
 
     Args:
         actor: the actor of the request.
+        node: the engine.
         gateway: of this server; None where it has none.
         registration: what the worker says, checked by :func:`registration_of`.
 
@@ -54,7 +57,11 @@ async def join(actor: Actor, gateway: Gateway | None, registration: Registration
     """
     if gateway is None:
         raise _takes_none()
-    check_works_for(actor, registration.participant)
+    try:
+        check_works_for(actor, registration.participant)
+    except ForbiddenError as error:
+        await note_refusal(node.store.audit, actor, "installation.workers.join", error, what=registration.participant)
+        raise
     return await gateway.join(registration, actor.name)
 
 

@@ -50,7 +50,7 @@ def methods_of(
         "Flows": (FlowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings, authenticator),),
         "Keys": (KeyCalls(node),),
-        "Workers": (WorkCalls(gateway, settings),),
+        "Workers": (WorkCalls(node, gateway, settings),),
     }
     for service in SERVICES:
         for method in service.methods:

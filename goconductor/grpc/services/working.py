@@ -16,6 +16,7 @@ from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.installation.workers import credit_faults, join, outcome_of, registration_of
 from goconductor.control.settings.doors import GatewaySettings
 from goconductor.control.settings.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.errors import GoConductorError
 from goconductor.gateway.gateway import Gateway
 from goconductor.gateway.protocol import (
@@ -46,11 +47,13 @@ class WorkCalls:
     """The method of ``Workers``.
 
     Args:
+        node: the engine of this server.
         gateway: has the workers' tasks; None takes no workers.
         settings: has its limits.
     """
 
-    def __init__(self, gateway: Gateway | None, settings: Settings) -> None:
+    def __init__(self, node: Node, gateway: Gateway | None, settings: Settings) -> None:
+        self._node = node
         self._gateway = gateway
         self._settings = settings.gateway
         self._output_bytes_max = settings.limits.payload_bytes_max
@@ -62,7 +65,7 @@ class WorkCalls:
             return
         if first.WhichOneof("said") != "hello":
             raise RequestInvalidError("the worker's stream", [Fault("hello", "should be the first message")])
-        session, welcome = await join(asked_by(), self._gateway, _registration(first.hello, self._settings))
+        session, welcome = await join(asked_by(), self._node, self._gateway, _registration(first.hello, self._settings))
         assert self._gateway is not None  # noqa: S101  (join would have refused)
         connection = session.connection
         reading = _Reading(self._gateway, session, connection, self._settings)

@@ -20,6 +20,7 @@ from goconductor.control.faults import RequestInvalidError
 from goconductor.control.installation.workers import credit_faults, join, known_session, outcome_of, registration_of
 from goconductor.control.models import Document
 from goconductor.control.settings.settings import Settings
+from goconductor.engine.node import Node
 from goconductor.gateway.gateway import Gateway
 from goconductor.gateway.protocol import Acknowledged, Cancelled, Draining, Task
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
@@ -147,7 +148,7 @@ class WorkerNews(Document):
     drain: bool
 
 
-def router(gateway: Gateway | None, settings: Settings, stops: Stopping) -> APIRouter:
+def router(node: Node, gateway: Gateway | None, settings: Settings, stops: Stopping) -> APIRouter:
     """Make the paths below ``/v1/workers``."""
     routes = APIRouter(
         prefix="/v1/workers",
@@ -162,7 +163,7 @@ def router(gateway: Gateway | None, settings: Settings, stops: Stopping) -> APIR
         """Begin a worker's session. What it has not polled for 20 seconds is over."""
         body = await read_body(request, WorkerHello, hello_bytes_max)
         told = body.model_dump(by_alias=True)
-        session, _ = await join(asked_by(), gateway, registration_of(told, told["steps"], settings.gateway))
+        session, _ = await join(asked_by(), node, gateway, registration_of(told, told["steps"], settings.gateway))
         return document(WorkerSession(session=session.id, alive_seconds=WAIT_SECONDS_MAX), 201)
 
     @routes.post("/{session}/poll", response_model=WorkerNews, openapi_extra=body_of(WorkerPoll, required=True))
