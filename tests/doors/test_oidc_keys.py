@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from goconductor.control.authority.authenticating import ProviderUnavailableError
-from goconductor.control.authority.tokens.keys import KnownKeys
+from goconductor.control.authority.tokens.keys import KnownKeys, _first
 from goconductor.control.authority.tokens.provider import Provider
 from goconductor.control.settings.oidc import OidcSettings
 from goconductor.control.settings.settings import Settings
@@ -108,6 +108,49 @@ async def test_the_token_of_a_file_goes_to_the_provider_alone(issuer: Issuer, tm
     await other.close()
 
 
+async def test_a_file_without_a_token_is_told_without_what_it_has(
+    issuer: Issuer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret-canary\nsecond")
+    settings = OidcSettings.model_validate(issuer.settings(token_file=str(file)))
+    keys = KnownKeys(Provider(settings).read, refresh_seconds=300, again_seconds=10, keep_seconds=3600)
+    for _ in range(2):
+        with pytest.raises(ProviderUnavailableError):
+            await keys.find("one", "RS256")
+        assert "oidc.token_file has no token" in await keys.trouble()
+    assert "secret-canary" not in caplog.text
+
+
+async def test_whatever_reading_fails_by_is_a_provider_that_is_unavailable(caplog: pytest.LogCaptureFixture) -> None:
+    async def read() -> bytes:
+        raise ValueError("secret-canary")
+
+    keys = KnownKeys(read, refresh_seconds=300, again_seconds=10, keep_seconds=3600)
+    with pytest.raises(ProviderUnavailableError):
+        await keys.find("one", "RS256")
+    assert "ValueError" in await keys.trouble()
+    assert "secret-canary" not in caplog.text
+
+
+async def test_a_key_that_was_taken_back_is_forgotten_also_while_nobody_asks(issuer: Issuer) -> None:
+    times, gone = 0, asyncio.Event()
+    read = Provider(OidcSettings.model_validate(issuer.settings())).read
+
+    async def counted() -> bytes:
+        nonlocal times
+        times += 1
+        if times == 3:  # the second had the new keys, and was taken in before this
+            gone.set()
+        return await read()
+
+    keys = KnownKeys(counted, refresh_seconds=0.01, again_seconds=0.0, keep_seconds=3600, monotonic=lambda: 1000.0)
+    assert await keys.find("one", "RS256") is not None
+    issuer.keys = {"two": issuer.other}
+    await gone.wait()
+    assert _first(keys._keys, "one", "RS256") is None
+
+
 GIVEN = {"issuer": "https://login.example", "audience": "here", "roles": {"ops": "operator"}}
 
 
@@ -118,7 +161,9 @@ GIVEN = {"issuer": "https://login.example", "audience": "here", "roles": {"ops":
         ({**GIVEN, "issuer": "https://me:pass@login.example"}, "should look like https://"),
         ({**GIVEN, "jwks": "http://login.example/keys"}, "should look like https://"),
         ({**GIVEN, "audience": ""}, "'audience' should say"),
+        ({**GIVEN, "audience": ["here", ""]}, "'audience' should say"),
         ({**GIVEN, "roles": {}}, "'roles' should say"),
+        ({**GIVEN, "roles": {"": "admin"}}, "'roles' should say"),
         ({**GIVEN, "roles": {"ops": "root"}}, "there are: admin"),
         ({**GIVEN, "algorithms": ["HS256"]}, "algorithms"),
         ({**GIVEN, "algorithms": "none"}, "algorithms"),

@@ -73,9 +73,9 @@ class OidcSettings(Section):
         for key, url in (("issuer", self.issuer), ("jwks", self.jwks)):
             if url is not None and (key == "issuer" or "://" in url) and not is_safe(url):
                 raise ValueError(f"{key!r} should look like https://login.example.com, or http:// and a loopback address")
-        if not self.audience:
+        if not self.audience or not all(each.strip() for each in self.audience):
             raise ValueError("'audience' should say for whom tokens are made, or those for other services would do here")
-        if not self.roles:
+        if not self.roles or not all(each.strip() for each in self.roles):
             raise ValueError("'roles' should say what the issuer's roles are here, or nobody with a token could do anything")
         return self
 

@@ -1,9 +1,9 @@
 """The public keys of an identity provider, as they are known now.
 
-They are read when the first token comes, again behind the back of requests when they have become old, and at once when a token
-names a key that is unknown, as after the provider has changed its keys. Anybody can name keys that nobody knows. So two reads
-lie some seconds apart, whatever comes; a token whose key is unknown in between is refused. While the provider is away the keys
-that are known go on counting, for a time that the settings have.
+They are read when the first token comes, from then on by a clock, and at once when a token names a key that is unknown, as after
+the provider has changed its keys. By a clock, as the first token after a quiet night may be one of a key that was taken back.
+Anybody can name keys that nobody knows. So two reads lie some seconds apart, whatever comes; a token whose key is unknown in
+between is refused. While the provider is away the keys that are known go on counting, for a time that the settings have.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context
 from typing import Any, NamedTuple
+from weakref import WeakMethod
 
 import jwt
 
@@ -119,6 +120,7 @@ class KnownKeys:
         self._keys: list[Key] = []
         self._read_at = self._tried_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
+        self._next: asyncio.TimerHandle | None = None
         self._trouble = Reminder(monotonic=monotonic)
         self.problem = ""
 
@@ -160,21 +162,38 @@ class KnownKeys:
         if self._monotonic() - self._tried_at < self._again_seconds:
             return None
         self._tried_at = self._monotonic()
+        self._read_later()
         name = "reading the keys of the identity provider"
         self._reading = create_guarded_task(self._read_now(), name=name, context=Context())
         return self._reading
 
+    def _read_later(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = asyncio.get_running_loop().call_later(self._refresh_seconds, _call, WeakMethod(self._again))
+
+    def _again(self) -> None:
+        if self._begin() is None:  # it was tried a moment ago
+            self._read_later()
+
     async def _read_now(self) -> None:
         try:
             self._keys = keys_of(await self._read())
-        except ProviderUnavailableError as error:
-            self.problem = str(error)
+        except Exception as error:  # noqa: BLE001  (whatever it is: tokens are answered by 503, and what was sent is not told)
+            known = isinstance(error, ProviderUnavailableError)
+            self.problem = str(error) if known else f"an unexpected error, {type(error).__name__}"
             if self._trouble.is_due():
-                logger.warning("the keys of the identity provider cannot be read, those that are known go on: %s", error)
+                logger.warning("the keys of the identity provider cannot be read, those that are known go on: %s", self.problem)
             return
         self._read_at, self.problem = self._monotonic(), ""
         if self._trouble.end():
             logger.info("the keys of the identity provider could be read again")
+
+
+def _call(method: WeakMethod[Callable[[], None]]) -> None:
+    """Call a method of what may be gone by now: what nobody uses any more asks no provider."""
+    if (there := method()) is not None:
+        there()
 
 
 def _first(keys: Iterable[Key], key_id: str, algorithm: str) -> Key | None:

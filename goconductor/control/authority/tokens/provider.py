@@ -84,8 +84,10 @@ class Provider:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = [("Accept", "application/json"), ("User-Agent", "goconductor")]
         if self._token_file is not None and self._is_own(parts):
-            token = await asyncio.to_thread(_content, self._token_file)
-            headers.append(("Authorization", f"Bearer {token.decode('ascii', 'replace').strip()}"))
+            token = (await asyncio.to_thread(_content, self._token_file)).decode("ascii", "replace").strip()
+            if not token.isascii() or not token.isprintable():
+                raise ProviderUnavailableError("the file of oidc.token_file has no token; name one with a single line of ASCII")
+            headers.append(("Authorization", f"Bearer {token}"))
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=0)
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         request = Request("GET", secure, host, port, target, headers)
