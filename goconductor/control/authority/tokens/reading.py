@@ -19,6 +19,9 @@ from goconductor.control.authority.tokens.keys import KnownKeys
 from goconductor.control.authority.tokens.provider import Provider
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.settings.oidc import OidcSettings
+from goconductor.redaction import logger_of
+
+logger = logger_of("goconductor.control")
 
 BYTES_MAX = 8 * 1024
 KEY_ID_CHARACTERS_MAX = 256
@@ -82,7 +85,7 @@ class Tokens:
         for name, wanted in self._settings.required_claims.items():
             if not _has(claim_of(claims, name), wanted):
                 raise UnauthenticatedError(f"the token lacks the claim {name!a} as oidc.required_claims wants it")
-        return Holder(self._actor(claims), float(claims["exp"]) + self._settings.leeway_seconds)
+        return Holder(self._actor(claims), _end_of(claims) + self._settings.leeway_seconds)
 
     async def trouble(self) -> str:
         """Return why tokens cannot be checked now, without a name or number; empty where they can."""
@@ -128,10 +131,13 @@ class Tokens:
         if not isinstance(name, str) or not name.strip() or len(name) > NAME_CHARACTERS_MAX or CLAIMING in name:
             problem = f"the token's claim {settings.name_claim!a} is no name of up to {NAME_CHARACTERS_MAX} characters"
             raise UnauthenticatedError(f"{problem}; set oidc.name_claim to one that is")
-        given = _texts(claim_of(claims, settings.roles_claim))
+        said = claim_of(claims, settings.roles_claim)
+        # a name is no list: who may choose one would choose 'bob admins'
+        given = _texts(said) if settings.roles_claim != settings.name_claim else [name]
         roles = frozenset(role for each in given for role in settings.roles.get(each, ()))
         if not roles:
             problem = f"none of the roles in the token's claim {settings.roles_claim!a} is among oidc.roles"
+            logger.warning("%a was refused: %s", settings.name_prefix + name, problem)
             raise ForbiddenError(f"{problem}; ask for one that is")
         try:
             return Actor(settings.name_prefix + name, roles)
@@ -152,6 +158,13 @@ def claim_of(claims: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return found
+
+
+def _end_of(claims: Mapping[str, Any]) -> float:
+    try:
+        return float(claims["exp"])
+    except OverflowError:  # a whole number may have any number of digits
+        raise UnauthenticatedError("the token cannot be read") from None
 
 
 def _texts(given: Any) -> list[str]:
