@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from goconductor.control.actor import Actor
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.audit import noting, reading
-from goconductor.control.audit.noting import AT_ONCE, Bounded, kind_of, note_refusal
+from goconductor.control.audit.noting import AT_ONCE, Bounded, Bounds, kind_of, note_refusal
 from goconductor.control.audit.origin import coming
 from goconductor.control.audit.reading import AuditEntry, entries, verify
+from goconductor.control.authority.authenticating import UnauthenticatedError
 from goconductor.control.authority.keys import KeyNotFoundError, create_key, revoke_key
+from goconductor.control.authority.roles import ForbiddenError
 from goconductor.control.definitions.versions import register
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.sagas import bulk, signals
@@ -158,7 +160,8 @@ async def test_a_flood_of_refusals_writes_a_bounded_number_of_rows_that_say_how_
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setitem(noting._BOUNDS, bench.world.store.audit, Bounded(lambda: now[0]))
+    bounds = Bounds(known=Bounded(lambda: now[0]), strangers=Bounded(lambda: now[0]))
+    monkeypatch.setitem(noting._BOUNDS, bench.world.store.audit, bounds)
     for _ in range(AT_ONCE + 50):
         await note_refusal(bench.world.store.audit, ANN, None, KeyNotFoundError())
     assert len(await noted(bench)) == AT_ONCE
@@ -170,6 +173,14 @@ async def test_a_flood_of_refusals_writes_a_bounded_number_of_rows_that_say_how_
         await note_refusal(bench.world.store.audit, ANN, None, KeyNotFoundError())
     await ask(ANN, bench.node, saga_id, PauseRequested())
     assert (await noted(bench))[-1].outcome == "done"
+
+
+async def test_strangers_who_knock_without_end_hide_no_refusal_of_somebody_known(bench: Bench) -> None:
+    for _ in range(AT_ONCE + 50):
+        await note_refusal(bench.world.store.audit, ANYBODY, None, UnauthenticatedError())
+    await note_refusal(bench.world.store.audit, ANN, "authority.keys.create_key", ForbiddenError())
+    (row,) = await noted(bench, by="ann")
+    assert (row.problem, row.left_out) == ("forbidden", 0)
 
 
 async def test_the_chain_is_sound_and_goes_on_from_its_head(bench: Bench) -> None:

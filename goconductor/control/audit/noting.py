@@ -9,8 +9,9 @@ A function of `control` that changes something is :func:`noted`. What it notes i
 - ``refused``: one that was refused, with the kind of the error; also by a door, before any function was called.
 
 The last two can be caused at will by whoever may knock. So they are bounded: :data:`PER_SECOND` in each process, after the first
-:data:`AT_ONCE`. How many were left out says the next that is written. They are written once the answer is known. Where
-the database is away by then they are missing, and the log of the process says so.
+:data:`AT_ONCE`. Those of strangers are counted apart: else a stranger who knocks without end would keep out of the log what
+somebody who is known was refused meanwhile. How many were left out says the next that is written. They are written once the
+answer is known. Where the database is away by then they are missing, and the log of the process says so.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from goconductor.control.actor import Actor
+import msgspec
+
+from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.audit.origin import origin
 from goconductor.errors import GoConductorError, StoreError
 from goconductor.ports.store import Audit, Note
@@ -72,7 +75,19 @@ class Bounded:
         return left_out
 
 
-_BOUNDS: WeakKeyDictionary[Audit, Bounded] = WeakKeyDictionary()
+class Bounds(msgspec.Struct):
+    """What is counted apart.
+
+    Args:
+        known: requests without a change, of whoever was let in.
+        strangers: those of whoever was not.
+    """
+
+    known: Bounded = msgspec.field(default_factory=Bounded)
+    strangers: Bounded = msgspec.field(default_factory=Bounded)
+
+
+_BOUNDS: WeakKeyDictionary[Audit, Bounds] = WeakKeyDictionary()
 
 
 def noted(
@@ -144,7 +159,7 @@ async def note_refusal(audit: Audit, actor: Actor, function: str | None, error: 
         error: why it was refused.
         what: what was asked of the door, without data of users.
     """
-    await _write_bounded(audit, note_of(actor, function or "", detail=what), "refused", error)
+    await _write_bounded(audit, note_of(actor, function or "", detail=what), "refused", error, is_stranger=actor == ANYBODY)
 
 
 def note_of(
@@ -183,11 +198,12 @@ def kind_of(error: Exception) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower().removesuffix("-error")
 
 
-async def _write_bounded(audit: Audit, note: Note, outcome: str, error: Exception | None) -> None:
+async def _write_bounded(audit: Audit, note: Note, outcome: str, error: Exception | None, *, is_stranger: bool = False) -> None:
     if isinstance(error, StoreError):
         return  # whether it was done is open, and if it was, its row stands beside it
-    if (bound := _BOUNDS.get(audit)) is None:
-        bound = _BOUNDS[audit] = Bounded()
+    if (bounds := _BOUNDS.get(audit)) is None:
+        bounds = _BOUNDS[audit] = Bounds()
+    bound = bounds.strangers if is_stranger else bounds.known
     if (left_out := bound.take()) is None:
         return
     facts = {name: getattr(note, name) for name in note.__struct_fields__}
