@@ -54,7 +54,7 @@ def _reader(outbox: Outbox, node: Node, conductor: Conductor, standings: dict[st
             problem = (
                 f"{standing.refused} rows are refused and {standing.waiting} wait for another try, such as: {standing.reason}"
             )
-        kind = f"{OUTBOX}:{outbox.statements.table}"
+        kind = f"{OUTBOX}:{outbox.where}"  # the database too: the tables of two have one name as a rule
         report = Report(names=[outbox.where], uses="", number=0, problem=problem, at=node.clock.now())
         await node.store.choices.report(node.instance.serial, kind, report)
 
