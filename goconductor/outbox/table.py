@@ -1,7 +1,8 @@
 """The outbox's table: its statements.
 
 ``due_at`` orders the rows: it is when they were written, or the next try of one that could not be started. A refused one is due
-never, at ``infinity``, so one small index finds what is to do, how old it is, and what is refused.
+never, at ``infinity``, so one small index finds what is to do, how old it is, and what is refused. It is compared with the
+time of the statement: that of the clock may be another one for each row, so the server would read on through all refused rows.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Statements:
         self.write_and_notify = f"""WITH written AS ({insert})
             SELECT id, CAST(pg_notify('{CHANNEL}', '{self.table}') AS text) FROM written"""  # noqa: S608
         columns = "id, saga, version, key, CAST(input AS text) AS input, CAST(labels AS text) AS labels, priority, attempts"
-        self.take = f"""SELECT {columns} FROM {quoted} WHERE due_at <= clock_timestamp()
+        self.take = f"""SELECT {columns} FROM {quoted} WHERE due_at <= statement_timestamp()
             ORDER BY due_at, id LIMIT {ROWS_MAX} FOR UPDATE SKIP LOCKED"""  # noqa: S608
         self.delete = f"DELETE FROM {quoted} WHERE id = ANY ($1)"  # noqa: S608
         self.keep = f"""UPDATE {quoted} SET attempts = attempts + 1, reason = u.reason,
@@ -70,17 +71,17 @@ class Statements:
             WHERE {quoted}.id = u.id"""  # noqa: S608
         self.look = f"""SELECT
             (SELECT CAST(extract(epoch FROM clock_timestamp() - due_at) AS float8) FROM {quoted}
-                WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT 1) AS lag_seconds,
+                WHERE due_at <= statement_timestamp() ORDER BY due_at LIMIT 1) AS lag_seconds,
             (SELECT count(*) FROM (SELECT 1 FROM {quoted} WHERE due_at = 'infinity' LIMIT {REFUSED_MAX}) AS r) AS refused,
-            (SELECT reason FROM {quoted} WHERE due_at > clock_timestamp() AND reason IS NOT NULL
-                ORDER BY due_at DESC, id LIMIT 1) AS reason,
-            (SELECT count(*) FROM (SELECT 1 FROM {quoted} WHERE due_at > clock_timestamp() AND due_at < 'infinity'
+            (SELECT reason FROM {quoted} WHERE due_at > statement_timestamp() AND reason IS NOT NULL
+                ORDER BY due_at DESC, id DESC LIMIT 1) AS reason,
+            (SELECT count(*) FROM (SELECT 1 FROM {quoted} WHERE due_at > statement_timestamp() AND due_at < 'infinity'
                 LIMIT {REFUSED_MAX}) AS w) AS waiting"""  # noqa: S608
         self.forget = f"""DELETE FROM {quoted} WHERE due_at = 'infinity'
             AND written_at < clock_timestamp() - make_interval(secs => CAST($1 AS float8))"""  # noqa: S608
         shown = "id, saga, key, written_at, due_at, attempts, reason"
         self.kept = f"""SELECT id, saga, key, written_at, attempts, reason, due_at = 'infinity' AS refused
-            FROM (SELECT {shown} FROM {quoted} WHERE due_at > clock_timestamp() AND reason IS NOT NULL
+            FROM (SELECT {shown} FROM {quoted} WHERE due_at > statement_timestamp() AND reason IS NOT NULL
                 ORDER BY due_at DESC, id LIMIT CAST($1 AS integer)) AS k ORDER BY id"""  # noqa: S608
         self.again = f"""UPDATE {quoted} SET due_at = clock_timestamp()
             WHERE reason IS NOT NULL AND (CAST($1 AS bigint[]) IS NULL OR id = ANY ($1)) RETURNING id"""  # noqa: S608
