@@ -19,6 +19,7 @@ from goconductor.aio.backoff import Backoff, doubled
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.faults import RequestInvalidError
+from goconductor.engine.log.start import KeyHeldError
 from goconductor.errors import (
     ArgumentError,
     GoConductorError,
@@ -136,8 +137,10 @@ class Reader:
         while True:
             try:
                 self._news.clear()
+                await self._look()
                 found = await self._batch()
-                await self._look_after()
+                self.standing = msgspec.structs.replace(self.standing, trouble="")
+                await self._tell()
             except GoConductorError as error:
                 await self._is_away(str(error))
             except Exception as error:
@@ -170,6 +173,17 @@ class Reader:
         if text == self._statements.table:
             self._news.set()
 
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        async with self._session.use() as connection:
+            try:
+                yield connection
+            except FAILURES as error:
+                connection.terminate()  # whatever it was: the next call has another session, which listens
+                if getattr(error, "sqlstate", None) == "42P01":
+                    raise OutboxUnavailableError(f"its table is absent: {error}; create it by outbox.create_table()") from error
+                raise
+
     async def _batch(self) -> int:
         """Start what is due, and return how many rows there were.
 
@@ -177,24 +191,17 @@ class Reader:
             OutboxUnavailableError: the outbox's database went away; the rows are free again.
             StoreError: the saga log is away. What was started before is settled.
         """
-        async with self._session.use() as connection:
-            try:
-                async with transaction(connection):
-                    rows = await connection.fetch(self._statements.take)
-                    if not rows:
-                        return 0
-                    outcomes = await self._all_started(rows)
-                    kept = [each for each in outcomes if isinstance(each, _Kept)]
-                    done = [row["id"] for row, each in zip(rows, outcomes, strict=True) if each is None]
-                    if done:
-                        await connection.execute(self._statements.delete, done)
-                    if kept:
-                        await connection.execute(self._statements.keep, *map(list, zip(*kept, strict=True)))
-            except FAILURES as error:
-                connection.terminate()  # whatever it was: the next call has another session, which listens
-                if getattr(error, "sqlstate", None) == "42P01":
-                    raise OutboxUnavailableError(f"its table is absent: {error}; create it by outbox.create_table()") from error
-                raise
+        async with self._connected() as connection, transaction(connection):
+            rows = await connection.fetch(self._statements.take)
+            if not rows:
+                return 0
+            outcomes = await self._all_started(rows)
+            kept = [each for each in outcomes if isinstance(each, _Kept)]
+            done = [row["id"] for row, each in zip(rows, outcomes, strict=True) if each is None]
+            if done:
+                await connection.execute(self._statements.delete, done)
+            if kept:
+                await connection.execute(self._statements.keep, *map(list, zip(*kept, strict=True)))
         self._count(len(done), sum(each.pause_seconds is None for each in kept))
         for each in outcomes:
             if isinstance(each, StoreError):
@@ -217,6 +224,8 @@ class Reader:
                 *(labels, row["priority"], row["attempts"]),
             )
             await self._start(start)
+        except KeyHeldError as error:  # the log is there: this row waits, and no other one
+            return self._kept(row, error, doubled(RETRY_SECONDS[0], row["attempts"], seconds_max=RETRY_SECONDS[1]))
         except StoreError as error:
             return error
         except (*FINAL, msgspec.DecodeError, RecursionError) as error:
@@ -243,11 +252,13 @@ class Reader:
             )
         return _Kept(row["id"], reason, pause_seconds)
 
-    async def _look_after(self) -> None:
-        """Look how it stands, tell that, and forget what was refused long ago."""
+    async def _look(self) -> None:
+        """Look how it stands, where that is to be told, and forget what was refused long ago. It needs no saga log: while that is
+        away, the lag has to grow.
+        """
         if time.monotonic() < self._tells_at:
             return
-        async with self._session.use() as connection:
+        async with self._connected() as connection:
             row = await connection.fetchrow(self._statements.look)
             if self._outbox.refused_days and time.monotonic() >= self._forgets_at:
                 await connection.execute(self._statements.forget, self._outbox.refused_days * DAY_SECONDS)
@@ -258,8 +269,8 @@ class Reader:
             refused=row["refused"],
             waiting=row["waiting"],
             reason=row["reason"] or "",
+            trouble=self.standing.trouble,
         )
-        await self._tell()
 
     async def _tell(self) -> None:
         if time.monotonic() < self._tells_at:
@@ -267,7 +278,7 @@ class Reader:
         self._tells_at = time.monotonic() + LOOK_SECONDS
         try:
             await self._on_standing(self.standing)
-        except StoreError as error:  # it is told again
+        except Exception as error:  # noqa: BLE001  (whatever it is: rows are read all the same, and it is told again)
             logger.debug("cannot tell how an outbox stands: %s", error)
 
 

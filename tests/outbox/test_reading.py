@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from goconductor import Conductor, OutboxUnavailableError, Saga, SagaNotFoundError, Settings, connect
+from goconductor import Conductor, OutboxUnavailableError, Saga, SagaNotFoundError, Settings, StoreUnavailableError, connect
 from goconductor.control.doctor.sagas import of_outboxes
 from goconductor.control.doors.conductor import engine
 from goconductor.outbox import Outbox
+from goconductor.outbox.reading import Reader, Row, Standing, reading
 from goconductor.saga.writing.builder import Saga as Written
 from tests.outbox.conftest import Connection
 from tests.outbox.service import order, shop_of
@@ -32,6 +34,11 @@ async def found(conductor: Conductor, saga: Written[Any, Any] | str, key: str) -
             return await conductor.find(saga, key=key)
         except SagaNotFoundError:
             await asyncio.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110  (it is told by another task)
+        await asyncio.sleep(0.01)
 
 
 async def emptied(connection: Connection, left: int = 0) -> None:
@@ -162,3 +169,76 @@ async def shop_log(url: str) -> int:
         return int(await connection.fetchval("SELECT count(*) FROM goconductor.sagas"))
     finally:
         await connection.close()
+
+
+async def test_a_key_that_an_open_transaction_holds_is_its_row_s_own_trouble(
+    settings: Settings, postgres_url: str, shop_url: str, shop_db: Connection
+) -> None:
+    outbox = Outbox(shop_url, sagas=[order], poll_seconds=0.05)
+    async with asyncio.timeout(300), shop_of(outbox).running(settings) as conductor:
+        log = await asyncpg.connect(postgres_url)
+        async with log.transaction():
+            await conductor.start(order, None, key="held", transaction=log)
+            async with shop_db.transaction():
+                await outbox.start(order, None, key="held", transaction=shop_db)
+            while not (kept := await outbox.kept()):  # noqa: ASYNC110  (it happens in the database)
+                await asyncio.sleep(0.05)
+            assert [(each.key, each.refused) for each in kept] == [("held", False)]
+            assert "is held by a transaction" in kept[0].reason
+        await log.close()
+        await outbox.retry()
+        await emptied(shop_db)
+
+
+async def test_a_reader_tells_the_lag_while_the_saga_log_is_away_and_outlives_whom_it_tells(
+    shop_url: str, shop_db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goconductor.outbox.reading.LOOK_SECONDS", 0.0)
+    outbox, told, is_away = Outbox(shop_url, poll_seconds=0.01), list[Standing](), True
+    await shop_db.execute("ALTER TABLE goconductor_starts RENAME TO elsewhere")
+
+    async def start(row: Row) -> None:
+        if is_away:
+            raise StoreUnavailableError("the saga log is away")
+
+    async def tell(standing: Standing) -> None:
+        told.append(standing)
+        raise RuntimeError("nobody can be told")
+
+    async with asyncio.timeout(60), reading([Reader(outbox, start, lambda *_: None, tell)]):
+        await until(lambda: bool(told) and "create_table" in told[-1].trouble)
+        await shop_db.execute("ALTER TABLE elsewhere RENAME TO goconductor_starts")
+        async with shop_db.transaction():
+            await outbox.start("order", None, key="17", transaction=shop_db)
+        await until(lambda: told[-1].lag_seconds > 0.3 and "is away" in told[-1].trouble)
+        is_away = False
+        await emptied(shop_db)
+        await until(lambda: not told[-1].trouble and not told[-1].lag_seconds)
+
+
+async def test_what_is_refused_is_not_read_again_with_each_look(shop_url: str, shop_db: Connection) -> None:
+    await shop_db.execute(
+        "INSERT INTO goconductor_starts (saga, key, input, due_at, reason) "
+        "SELECT 'order', g, '1', 'infinity', 'refused' FROM generate_series(1, 1000) AS g"
+    )
+    await shop_db.execute("ANALYZE goconductor_starts")
+    async with shop_db.transaction():
+        plan = await shop_db.fetch(f"EXPLAIN ANALYZE {Outbox(shop_url).statements.take}")
+    text = "\n".join(line[0] for line in plan)
+    assert "Index Cond: (due_at <= " in text
+    assert "Removed by Filter" not in text
+
+
+async def test_two_databases_with_a_table_of_one_name_are_told_apart(
+    settings: Settings, postgres_url: str, shop_url: str, shop_db: Connection
+) -> None:
+    shop = shop_of(Outbox(shop_url, sagas=[order], poll_seconds=0.05))
+    shop.outboxes += (Outbox(postgres_url, poll_seconds=0.05),)  # it has no table
+    async with asyncio.timeout(300), shop.running(settings) as conductor:
+        store = engine(conductor).store
+        while True:
+            reports = [report for each in await store.instances.registered() for report in each.reports.values() if report.at]
+            if len(reports) == 2:
+                break
+            await asyncio.sleep(0.05)
+        assert sorted(bool(each.problem) for each in reports) == [False, True]

@@ -50,6 +50,10 @@ PATIENCE_LEASES = 2
 """Lives of a lease after which the sweep looks at a saga that has stood still: a message for it may be lost."""
 
 
+class KeyHeldError(StoreUnavailableError):
+    """An open transaction holds the start's key; start again when it has ended. Other starts go on."""
+
+
 class Started(msgspec.Struct, frozen=True):
     """A saga that was started, or had been under the same key (``existing``)."""
 
@@ -276,7 +280,7 @@ class Starter:
             outcome = await self._held_up.submit(asked)
             if outcome.verdict is not Verdict.HELD_UP:
                 return outcome
-        raise StoreUnavailableError(
+        raise KeyHeldError(
             f"key {asked.start.key!r} of saga {asked.plan.name!r} is held by a transaction that has not ended, one in which it "
             "was started perhaps; start it again when that has been committed or rolled back"
         )
