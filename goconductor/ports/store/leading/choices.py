@@ -28,7 +28,7 @@ ELECTION = "election"
 JOURNAL = "journal"
 """Kind of a report on a journal that a process cannot use; followed by ``:`` and a step of it. There is nothing to choose."""
 OUTBOX = "outbox"
-"""Kind of a report on an outbox that a process reads; followed by ``:``, its table and its database. There is nothing to choose."""
+"""Kind of a report on an outbox that a process reads; followed by ``:``, its table and its database. Nothing is chosen."""
 INSTALLATION = "installation"
 """Kind of the installation's id, which is chosen once and marks its messages on a bus. Settings do not name it."""
 
