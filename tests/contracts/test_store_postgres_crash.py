@@ -11,6 +11,7 @@ import pytest
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Instance
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.testing.contracts.store.leading.feeding import all_behind, all_of
 from goconductor.testing.contracts.store.material import Saga, advance, begin, eventually, head_of, hold, lead, tokens
 from goconductor.testing.postgres import PostgresServer, StopMode
 
@@ -108,3 +109,23 @@ async def start_time(server: PostgresServer) -> object:
         return await connection.fetchval("SELECT pg_postmaster_start_time()")
     finally:
         await connection.close()
+
+
+async def test_26_numbers_that_a_crash_gives_twice_are_not_passed_over(postgres_to_break: PostgresServer) -> None:
+    """What was rolled back reached no disk, so after a crash the numbers of these transactions are given again."""
+    await migrate(postgres_to_break.url(), feed=True)
+    store = PostgresStore(postgres_to_break.url())
+    await store.open()
+    try:
+        start = await store.feed.end()
+        await begin(store)
+        (first,) = await all_of(store, start, 1)
+        hand = await asyncpg.connect(postgres_to_break.url())
+        for _ in range(100):
+            await hand.execute("BEGIN; SELECT pg_current_xact_id(); ROLLBACK")
+        _, cursor = await all_behind(store, first.cursor)
+        postgres_to_break.restart("immediate")
+        await until_it_works(store)
+        assert len(await all_of(store, cursor, 2)) == 2  # what until_it_works has written
+    finally:
+        await store.close()

@@ -180,3 +180,18 @@ async def test_the_index_is_built_for_who_wants_it(postgres_url: str) -> None:
     finally:
         await hand.close()
         await store.close()
+
+
+async def test_what_a_savepoint_wrote_is_read_beside_restored_data(store: PostgresStore, hand: Connection) -> None:
+    """Such a row bears the number of the whole transaction, and its hidden one that of the part."""
+    for _ in range(2):
+        await begin(store)
+    await hand.execute("UPDATE goconductor.saga_log SET xid = (xid::text::bigint + 1000000000)::text::xid8")
+    end = await store.feed.end()
+    before, nested, after = await begin(store), Saga(), None
+    async with hand.transaction():
+        await hand.execute("SELECT pg_current_xact_id()")
+        async with hand.transaction():
+            await store.starts.start_in(hand, nested.start())
+    after = await begin(store)
+    assert seqs(await all_of(store, end, 3)) == {saga.saga_id: [1] for saga in (before, nested, after)}

@@ -5,14 +5,20 @@ with a number below ``pg_snapshot_xmin(pg_current_snapshot())`` has ended: what 
 be. So a page ends there, and everything that is committed later is behind it. The function looks at transactions of all databases
 of the server, since the server numbers them together. One that only reads has no number, and holds nobody up.
 
+**No place but that of an event.** A cursor stands behind an event, never at the edge. Numbers below the edge may be those of
+transactions that were rolled back, of which nothing has reached the disk: after a crash the server gives them again, on the same
+timeline. A reader that stood at the edge would pass over what they write. The number of an event that could be read is never
+given again.
+
 **The place.** A cursor names a transaction, a saga and a seq, and what they are counted by: the system and its timeline. A
 promotion after an asynchronous replication gives numbers a second time, so a cursor of another timeline is worth nothing there,
 and is refused. A *kept* position was replicated with the log, by the same server, so it is never ahead of it: it stays good.
 
 **Restored data.** Rows that ``pg_restore`` or a logical replication wrote bear the numbers of the old server, which may be far
 ahead of the new one's. Such a row is told by its hidden ``xmin``, which is the transaction that wrote it *here*: of a row that we
-have written, it is the lower half of ``xid``. So is a kept position. A restored one first reads the restored rows behind it, in
-their old order (mode ``a``: after the restore nobody adds to them), and then those that were written here (mode ``r``).
+have written, it is the lower half of ``xid``, or somewhat more: a part of a transaction, behind a savepoint, has a number of its
+own. So is a kept position. A restored one first reads the restored rows behind it, in their old order (mode ``a``: after the
+restore nobody adds to them), and then those that were written here (mode ``r``). In doubt a row is read in both.
 """
 
 # ruff: noqa: S608 - statements are put together from constants of this package
@@ -42,11 +48,12 @@ _NOBODY = UUID(int=0)
 _HALF = 1 << 32
 
 _WRITTEN_HERE = "(e.xmin::text::bigint = (e.xid::text::bigint & 4294967295))"
+_MAYBE_HERE = "((e.xmin::text::bigint - e.xid::text::bigint) & 4294967295 < 2147483648)"
 _BEHIND = "e.xid >= $1::text::xid8 AND (e.xid, e.saga_id, e.seq) > ($1::text::xid8, $2::uuid, $3::bigint)"
 _CONDITIONS = {
     NORMAL: (_BEHIND, "AND e.xid < (SELECT edge FROM here)"),
     RESTORED: (f"{_BEHIND} AND NOT {_WRITTEN_HERE}", ""),
-    SINCE: (f"{_BEHIND} AND {_WRITTEN_HERE}", "AND e.xid < (SELECT edge FROM here)"),
+    SINCE: (f"{_BEHIND} AND {_MAYBE_HERE}", "AND e.xid < (SELECT edge FROM here)"),
 }
 """By the mode, what is behind a cursor, and what of it can be read by now."""
 
@@ -65,8 +72,7 @@ WITH here AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     SELECT * FROM weighed WHERE before < {PAGE_BYTES}
 )
-SELECT h.edge::text AS edge,
-    (SELECT count(*) FROM page) = $4::bigint OR (SELECT count(*) FROM chosen) < (SELECT count(*) FROM page) AS more,
+SELECT (SELECT count(*) FROM page) = $4::bigint OR (SELECT count(*) FROM chosen) < (SELECT count(*) FROM page) AS more,
     e.xid::text AS xid, e.saga_id, s.saga, s.version, s.labels, {EVENT_COLUMNS}
 FROM here AS h LEFT JOIN chosen AS e ON true
 LEFT JOIN LATERAL (
@@ -88,13 +94,20 @@ FROM (
     for mode, (behind, _) in _CONDITIONS.items()
 }
 _END = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS edge,
-    EXISTS (SELECT FROM goconductor.saga_log WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())) AS restored
+SELECT EXISTS (SELECT FROM goconductor.saga_log WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())) AS restored
 """
+_LAST = {
+    mode: f"""
+SELECT e.xid::text AS xid, e.saga_id, e.seq FROM goconductor.saga_log AS e
+WHERE e.xid < pg_snapshot_xmin(pg_current_snapshot()) AND {own} ORDER BY e.xid DESC, e.saga_id DESC, e.seq DESC LIMIT 1
+"""
+    for mode, own in ((NORMAL, "true"), (SINCE, _MAYBE_HERE))
+}
 _RESTORED_AT = f"""
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS edge, (
-    SELECT e.xmin::text FROM goconductor.saga_log AS e WHERE NOT {_WRITTEN_HERE} ORDER BY e.xid LIMIT 1
-) AS written_by
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS edge, ARRAY[
+    (SELECT e.xmin::text FROM goconductor.saga_log AS e WHERE NOT {_WRITTEN_HERE} ORDER BY e.xid LIMIT 1),
+    (SELECT e.xmin::text FROM goconductor.saga_log AS e WHERE NOT {_MAYBE_HERE} ORDER BY e.xid LIMIT 1)
+] AS written_by
 """
 _POSITION = f"""
 SELECT e.cursor, extract(epoch FROM e.reached_at)::float8 AS reached_at, {_WRITTEN_HERE} AS ours
@@ -164,9 +177,9 @@ class LogFeed:
     async def end(self) -> str:
         async with self._sessions.use() as connection:
             here = self._here
-            row = await connection.fetchrow(self._address.sql(_END))
-        assert row is not None  # noqa: S101  (a SELECT without FROM has one row)
-        return str(Place(*here, SINCE if row["restored"] else NORMAL, int(row["edge"])))
+            mode = SINCE if await connection.fetchval(self._address.sql(_END)) else NORMAL
+            last = await connection.fetchrow(self._address.sql(_LAST[mode]))
+        return str(Place(*here, mode, 0) if last is None else Place(*here, mode, int(last["xid"]), last["saga_id"], last["seq"]))
 
     async def read(self, after: str, *, limit: int) -> FeedPage:
         place = Place.of(after)
@@ -179,12 +192,8 @@ class LogFeed:
                 assert after_restore is not None  # noqa: S101  (a SELECT without FROM has one row)
                 following = place._replace(mode=SINCE, xid=_whole(after_restore), saga_id=_NOBODY, seq=0)
         entries = [_entry(row, place) for row in rows if row["saga"] is not None]
-        last = rows[-1]
-        if more:
-            following = place._replace(xid=int(last["xid"]), saga_id=last["saga_id"], seq=last["seq"])
-        elif place.mode != RESTORED:
-            edge = int(rows[0]["edge"])
-            following = place._replace(xid=edge, saga_id=_NOBODY, seq=0) if edge > place.xid else place
+        if more or place.mode != RESTORED:
+            following = place if rows[-1]["xid"] is None else _behind(rows[-1], place)
         return FeedPage(entries=entries, cursor=str(following), full=more or place.mode == RESTORED)
 
     async def lag(self, after: str) -> FeedLag:
@@ -220,10 +229,13 @@ class LogFeed:
             raise CursorLostError(cursor)
 
 
+def _behind(row: Row, place: Place) -> Place:
+    return place._replace(xid=int(row["xid"]), saga_id=row["saga_id"], seq=row["seq"])
+
+
 def _entry(row: Row, place: Place) -> FeedEntry:
-    behind = place._replace(xid=int(row["xid"]), saga_id=row["saga_id"], seq=row["seq"])
     return FeedEntry(
-        cursor=str(behind),
+        cursor=str(_behind(row, place)),
         saga_id=row["saga_id"],
         saga=row["saga"],
         version=row["version"],
@@ -233,9 +245,7 @@ def _entry(row: Row, place: Place) -> FeedEntry:
 
 
 def _whole(row: Row) -> int:
-    """Return the whole number of the transaction that has restored the log, of which a row keeps the lower half."""
-    if row["written_by"] is None:
-        return 0
+    """Return the whole number of the first transaction that has restored the log, of which a row keeps the lower half."""
     edge = int(row["edge"])
-    number = edge // _HALF * _HALF + int(row["written_by"])
-    return max(number if number <= edge else number - _HALF, 0)
+    numbers = [edge // _HALF * _HALF + int(half) for half in row["written_by"] if half is not None]
+    return max(min((number if number <= edge else number - _HALF for number in numbers), default=0), 0)
