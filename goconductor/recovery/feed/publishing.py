@@ -40,6 +40,8 @@ TROUBLE_SECONDS = 30.0
 """Greatest pause after failures, in seconds."""
 MEASURE_SECONDS = 15.0
 """Seconds between two looks at the lag."""
+LARGE_BYTES = 64 * 1024
+"""Bytes of a body from which on its event is sent by itself: brokers take what is smaller."""
 SLACK_SECONDS = 60.0
 """Seconds that may lie between the time of a change and its commit."""
 
@@ -145,10 +147,22 @@ class Publishing:
         return position
 
     async def _send(self, told: Sequence[Told], bus: Bus) -> None:
+        """Send what the events make. What a broker may refuse goes by itself: else what comes after it would be there before."""
+        batch: list[Told] = []
+        for each in told:
+            if self._wish.bodies and len(each.entry.entry.data) > LARGE_BYTES:
+                await self._send_together(batch, bus)
+                await self._send_alone(each, bus)
+                batch = []
+            else:
+                batch.append(each)
+        await self._send_together(batch, bus)
+
+    async def _send_together(self, told: Sequence[Told], bus: Bus) -> None:
         try:
             if batch := [message for each in told for message in messages(each, self._topic, self._wish)]:
                 await bus.send(batch)
-        except PayloadError:  # one is too large: the others went, and may come again
+        except PayloadError:  # one is too large all the same: the others went, and may come again
             for each in told:
                 await self._send_alone(each, bus)
 
