@@ -79,7 +79,7 @@ def _begin(fold: Fold, name: str) -> bool:
     wanted: Answer = True
     if condition is not None:
         key = asked_as(name, fold.step(name).round)
-        wanted = fold.answer(key, condition, partial(seen_by_conditions, fold, name))
+        wanted = fold.answer(key, condition, partial(seen_by_conditions, fold, name, condition))
     if isinstance(wanted, str):
         return without_effect(fold, name, Advance, Failure(CONDITION_ERROR, wanted, retryable=False))
     if wanted:

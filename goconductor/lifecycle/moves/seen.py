@@ -5,43 +5,54 @@ from __future__ import annotations
 from goconductor.lifecycle.facts.state import Referable, StepState
 from goconductor.lifecycle.facts.status import DONE_ACTIONS, ActionStatus
 from goconductor.lifecycle.fold import Fold
+from goconductor.saga.expressions.conditions import Expression
 from goconductor.saga.growth import split
 
 
-def seen_by_conditions(fold: Fold, name: str) -> dict[str, object]:
+def seen_by_conditions(fold: Fold, name: str, asking: Expression) -> dict[str, object]:
     """Return the input, and the steps that are done, as the conditions of a step name them. Those that go back are absent.
 
     Args:
         fold: the saga.
         name: the step. In a map it sees its siblings, the steps around the map, its item and that one's place; in a repeat also
             what the turn before has given.
+        asking: the condition. Only where it asks for the output of a step for which a map stands in, the outputs of that map's
+            items are put together.
     """
     if fold.plan.data is not None:
-        return _seen_in_growth(fold, name)
+        return _seen_in_growth(fold, name, asking)
     steps: dict[str, dict[str, object]] = {
         each: {"output": step.output, "skipped": step.action.status is ActionStatus.SKIPPED}
         for each, step in fold.steps.items()
         if step.action.status in DONE_ACTIONS and each not in fold.rewound
     }
     for each in fold.plan.tolerated & steps.keys():
-        steps[each] |= _of_tolerated(fold, each)
+        steps[each] |= _of_tolerated(fold, each, each, asking)
     return {"input": fold.input, "steps": steps}
 
 
-def _of_tolerated(fold: Fold, name: str) -> dict[str, object]:
-    """Return what conditions see of a step that may fail: whether it has, why, and the output that stands for its own."""
+def _of_tolerated(fold: Fold, name: str, called: str, asking: Expression) -> dict[str, object]:
+    """Return what a condition sees of a step that may fail: whether it has, why, and the output that stands for its own.
+
+    Args:
+        fold: the saga.
+        name: the step.
+        called: its name in the condition.
+        asking: the condition.
+    """
     failed, side = fold.steps[name].action.status is ActionStatus.GIVEN_UP, fold.steps[name].action
     failure = {"type": side.failure.type, "message": side.failure.message} if failed and side.failure is not None else None
-    outputs = (_output(fold, each) for each in fold.plan.chain(name))
+    joins = asking.may_read("steps", called, "output")
+    outputs = (_output(fold, each, joins=joins) for each in fold.plan.chain(name))
     return {"failed": failed, "failure": failure, "output": next((each for each in outputs if each is not None), None)}
 
 
-def _output(fold: Fold, name: str) -> object:
-    """Return what a step has given. A repeat may stand in for another step; of a map conditions see its size only."""
+def _output(fold: Fold, name: str, *, joins: bool = False) -> object:
+    """Return what a step has given; of a map, which may stand in for another step, only with ``joins``."""
     data, outputs = fold.plan.data, Referable(fold.steps)
-    return (
-        fold.step(name).output if data is None or name not in fold.plan.untils else data.given(name, outputs.get(name), outputs)
-    )
+    if data is None or not (name in fold.plan.untils or (joins and fold.plan.steps[name].map is not None)):
+        return fold.step(name).output
+    return data.given(name, outputs.get(name), outputs)
 
 
 def _size(map: StepState) -> int:
@@ -51,7 +62,7 @@ def _size(map: StepState) -> int:
     return len(map.output) if isinstance(map.output, list) else 0
 
 
-def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
+def _seen_in_growth(fold: Fold, name: str, asking: Expression) -> dict[str, object]:
     data, steps, outputs = fold.plan.data, dict[str, dict[str, object]](), Referable(fold.steps)
     assert data is not None  # noqa: S101  (it has maps or repeats)
     scope: str | None = name
@@ -70,7 +81,7 @@ def _seen_in_growth(fold: Fold, name: str) -> dict[str, object]:
                 else:
                     steps[each]["output"] = step.output
                 if full in fold.plan.tolerated:
-                    steps[each] |= _of_tolerated(fold, full)
+                    steps[each] |= _of_tolerated(fold, full, each, asking)
         scope = None if within is None else within.map
     seen: dict[str, object] = {"input": fold.input, "steps": steps}
     if (found := split(name)) is not None:

@@ -135,6 +135,10 @@ class Expression:
         self.named = frozenset(paths)
         self.steps = frozenset(path[1] for path in paths if path[0] == "steps" and len(path) > 1)
 
+    def may_read(self, *path: str) -> bool:
+        """Return whether it names a part of the data, something in that part, or something that has it."""
+        return any(each[: len(path)] == path[: len(each)] for each in self.named)
+
     def _compiled(self, source: str, roots: frozenset[str]) -> Any:
         program, kind = _program(source, roots)
         if problem := self._unfit(kind):

@@ -54,7 +54,8 @@ def ends(fold: Fold, name: str) -> bool | Failure:
     assert repeat is not None  # noqa: S101  (who calls has looked)
     turns = step.length or 0
     asks = last_steps(fold.plan, fold.steps, name)[0]  # it sees what a step of the turn sees
-    answer = fold.answer(f"{name}/{step.round}/{turns}", fold.plan.untils[name], partial(seen_by_conditions, fold, asks))
+    until = fold.plan.untils[name]
+    answer = fold.answer(f"{name}/{step.round}/{turns}", until, partial(seen_by_conditions, fold, asks, until))
     if isinstance(answer, str):
         return Failure(CONDITION_ERROR, answer, retryable=False)
     if answer or (turns >= repeat.max and repeat.at_max == "go_on"):

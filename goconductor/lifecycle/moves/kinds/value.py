@@ -34,6 +34,7 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
 def _of(fold: Fold, name: str) -> Answer:
     try:
         inputs = fold.plan.inputs(name, fold.input, Referable(fold.steps), fold.step(name).edited)
-        return Computed(fold.plan.values[name].of({**seen_by_conditions(fold, name), "inputs": inputs}))
+        value = fold.plan.values[name]
+        return Computed(value.of({**seen_by_conditions(fold, name, value), "inputs": inputs}))
     except (ConditionError, PayloadError) as error:
         return str(error)

@@ -44,7 +44,7 @@ def begin(fold: Fold, name: str, cause: type[object] = Advance) -> Failure | Non
     attempt = step.action.attempt + 1
     if where is not None and any(path[0] != "payload" for path in where.named):
         problem = fold.answered(
-            f"{name}/{step.round}/{attempt}", lambda: where.unreadable(seen_by_conditions(fold, name)) or True
+            f"{name}/{step.round}/{attempt}", lambda: where.unreadable(seen_by_conditions(fold, name, where)) or True
         )
         if isinstance(problem, str):
             return Failure(UNREADABLE, problem, retryable=False)
@@ -139,7 +139,7 @@ def fits(fold: Fold, name: str, signal: Signal) -> Answer:
     if where is None:
         return True
     key = f"{name}/{step.round}/{step.action.attempt}/{signal.id}"
-    return fold.answer(key, where, lambda: {**seen_by_conditions(fold, name), "payload": signal.said})
+    return fold.answer(key, where, lambda: {**seen_by_conditions(fold, name, where), "payload": signal.said})
 
 
 def end(fold: Fold, name: str, cause: type[object], signal: Signal) -> None:
