@@ -286,9 +286,8 @@ class Data:
             return None
         found = {}
         for head in heads:
-            values = (outputs.get(item + each) for each in chain(steps, head))
-            value = next((each for each in values if each is not None), None)
-            found[head] = self.given(item + head, value, outputs)
+            given = (self.given(item + each, outputs.get(item + each), outputs) for each in chain(steps, head))
+            found[head] = next((each for each in given if each is not None), None)
         return found[heads[0]] if len(heads) == 1 else found
 
 
