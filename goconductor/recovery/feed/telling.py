@@ -9,7 +9,7 @@ Events that this version cannot read (a newer instance wrote them) are told as w
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 import msgspec
@@ -83,7 +83,8 @@ class Teller:
         for saga_id, own in by_saga.items():
             try:
                 plan = await self._node.definitions.plan(own[0].saga, own[-1].version)
-                told |= {one.entry.cursor: one for one in self._of_saga(plan, own, logs.get(saga_id))}
+                for one in self._of_saga(plan, own, logs.get(saga_id)):  # what is before an event that cannot be read is told
+                    told[one.entry.cursor] = one
             except StoreUnavailableError:
                 raise
             except GoConductorError as error:
@@ -109,7 +110,7 @@ class Teller:
             found |= {saga_id: tail.entries for saga_id, tail in zip(wanted, tails, strict=True)}
         return found
 
-    def _of_saga(self, plan: Plan, own: Sequence[FeedEntry], read: list[LogEntry] | None) -> list[Told]:
+    def _of_saga(self, plan: Plan, own: Sequence[FeedEntry], read: list[LogEntry] | None) -> Iterator[Told]:
         saga_id, first = own[0].saga_id, own[0].entry
         kept = self._kept.get(saga_id) if read is None and first.seq > 1 else None
         earlier = [] if read is None else [each for each in read if each.seq < first.seq]
@@ -118,16 +119,14 @@ class Teller:
         if earlier:
             state = replay(plan, saga_id, map(log.event, earlier))
             size = sum(len(each.data) for each in earlier)
-        told = []
         for each in own:
             before = "" if state is None else state.status.value
             event = log.event(each.entry)
             state = replay(plan, saga_id, [event]) if state is None else extend(plan, state, [event])
             size += len(each.entry.data)
-            told.append(Told(each, before, state.status.value))
+            yield Told(each, before, state.status.value)
         last = own[-1].entry
         if state is None or state.unkept or state.phase.ended:
             self._kept.pop(saga_id)
         else:
             self._kept.put(saga_id, _Kept(last.seq, last.tag, state, size), size)
-        return told
