@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from goconductor.control.authority.authenticating import ProviderUnavailableError
+from goconductor.control.authority.opening import make_authenticator
 from goconductor.control.authority.tokens.keys import KnownKeys, _first
 from goconductor.control.authority.tokens.provider import Provider
 from goconductor.control.settings.oidc import OidcSettings
 from goconductor.control.settings.settings import Settings
+from goconductor.errors import PluginNotFoundError
 from tests.doors.issuer import Issuer
 
 
@@ -164,6 +167,8 @@ GIVEN = {"issuer": "https://login.example", "audience": "here", "roles": {"ops":
         ({**GIVEN, "audience": ["here", ""]}, "'audience' should say"),
         ({**GIVEN, "roles": {}}, "'roles' should say"),
         ({**GIVEN, "roles": {"": "admin"}}, "'roles' should say"),
+        ({**GIVEN, "keep_seconds": 60}, "'keep_seconds' should not be less"),
+        ({**GIVEN, "again_seconds": 600, "keep_seconds": 500}, "'keep_seconds' should not be less"),
         ({**GIVEN, "roles": {"ops": "root"}}, "there are: admin"),
         ({**GIVEN, "algorithms": ["HS256"]}, "algorithms"),
         ({**GIVEN, "algorithms": "none"}, "algorithms"),
@@ -173,6 +178,15 @@ GIVEN = {"issuer": "https://login.example", "audience": "here", "roles": {"ops":
 def test_settings_that_would_let_in_anybody_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(Exception, match=says):
         Settings.model_validate({"database": {"url": "postgresql://h/d"}, "auth": {"enabled": True}, "oidc": given})
+
+
+def test_an_issuer_wants_all_of_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("reading", "keys"):
+        monkeypatch.delitem(sys.modules, f"goconductor.control.authority.tokens.{name}")
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric.rsa", None)  # PyJWT is there, for something else
+    given = {"database": {"url": "postgresql://h/d"}, "auth": {"enabled": True}, "oidc": GIVEN}
+    with pytest.raises(PluginNotFoundError, match=r"pip install 'goconductor\[oidc\]'"):
+        make_authenticator(Settings.model_validate(given), lambda: pytest.fail("nobody asks yet"))
 
 
 def test_an_issuer_wants_doors_that_ask() -> None:

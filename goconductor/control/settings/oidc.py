@@ -77,6 +77,8 @@ class OidcSettings(Section):
             raise ValueError("'audience' should say for whom tokens are made, or those for other services would do here")
         if not self.roles or not all(each.strip() for each in self.roles):
             raise ValueError("'roles' should say what the issuer's roles are here, or nobody with a token could do anything")
+        if self.keep_seconds < max(self.refresh_seconds, self.again_seconds):
+            raise ValueError("'keep_seconds' should not be less than 'refresh_seconds' and 'again_seconds'; raise it")
         return self
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from weakref import WeakMethod
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey  # PyJWT alone would read no key at all
 
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task
@@ -84,7 +85,7 @@ def _key(given: Any) -> Key | None:
         public: Any = jwt.PyJWK(given, algorithm=min(algorithms)).key
     except Exception:  # noqa: BLE001  (a key that cannot be read is none, whatever is wrong with it)
         return None
-    if algorithms <= _RSA and public.key_size < BITS_MIN:
+    if isinstance(public, RSAPublicKey) and public.key_size < BITS_MIN:
         return None
     return Key(key_id, public, algorithms)
 
