@@ -197,8 +197,9 @@ class Outbox(Writer):
 
     def setup(self) -> Setup:
         """Return how sessions to its database are set up."""
-        # durability is not needed: a row whose deletion is lost finds its saga again
-        return Setup(address=self._address, limits=LIMITS, durable=False)
+        # a row whose deletion is lost finds its saga again; but behind a transaction pooler a session that gives up durability
+        # does so for whoever has that session of the server next
+        return Setup(address=self._address, limits=LIMITS)
 
     async def _once(self, act: Any) -> None:
         connection = await self.setup().dial()

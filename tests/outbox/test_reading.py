@@ -20,6 +20,7 @@ from goconductor.outbox.reading import Reader, Row, Standing, reading
 from goconductor.saga.writing.builder import Saga as Written
 from tests.outbox.conftest import Connection
 from tests.outbox.service import order, shop_of
+from tests.servers.fixtures.pooler import Pooler
 
 pytestmark = pytest.mark.postgres
 
@@ -242,3 +243,13 @@ async def test_two_databases_with_a_table_of_one_name_are_told_apart(
                 break
             await asyncio.sleep(0.05)
         assert sorted(bool(each.problem) for each in reports) == [False, True]
+
+
+async def test_behind_a_transaction_pooler_commits_of_others_stay_durable(pooler: Pooler) -> None:
+    async with pooler("transaction", default_pool_size="1") as url:
+        outbox = Outbox(url)
+        await outbox.create_table()
+        assert await outbox.kept() == []
+        other = await asyncpg.connect(url, statement_cache_size=0)
+        assert await other.fetchval("SHOW synchronous_commit") == "on"
+        await other.close()
