@@ -12,7 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.doors.conductor import Conductor
@@ -39,9 +39,6 @@ from goconductor.nodes import check_name, introduce, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
-from goconductor.outbox.door import readers
-from goconductor.outbox.outbox import Outbox
-from goconductor.outbox.reading import reading
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
@@ -56,6 +53,9 @@ from goconductor.recovery.vacuum_watch import VacuumWatch
 from goconductor.redaction import logger_of
 from goconductor.switchover.bus import SwitchableBus
 from goconductor.system.checking import SYSTEM
+
+if TYPE_CHECKING:
+    from goconductor.outbox.outbox import Outbox
 
 logger = logger_of("goconductor")
 
@@ -82,6 +82,8 @@ class Participant(BuilderRegistry):
 
     def __init__(self, name: str, *, concurrency: int = 1000, outboxes: Sequence[Outbox] = ()) -> None:
         super().__init__(name, concurrency=concurrency)
+        if outboxes:
+            from goconductor.outbox.outbox import Outbox  # noqa: PLC0415  (loads the database's driver)
         for outbox in outboxes:
             check_type("outboxes", outbox, Outbox, "outboxes, as Outbox(url)")
         self.outboxes = tuple(outboxes)
@@ -247,15 +249,24 @@ async def _opened(
                     beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
                 async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
                     is_open = True
-                    outboxes = registry.outboxes if isinstance(registry, Participant) else ()
                     try:
-                        async with reading(readers(outboxes, node)):
+                        async with _reading(registry, node):
                             yield node
                     finally:
                         is_open = False
             finally:
                 await end(beside)
                 await asyncio.gather(*(each.close() for each in nodes))
+
+
+def _reading(registry: StepRegistry | None, node: Node) -> contextlib.AbstractAsyncContextManager[None]:
+    """Return a context in which the outboxes of a participant are read."""
+    if not isinstance(registry, Participant) or not registry.outboxes:
+        return contextlib.nullcontext()
+    from goconductor.outbox.door import readers  # noqa: PLC0415  (loads the database's driver)
+    from goconductor.outbox.reading import reading  # noqa: PLC0415
+
+    return reading(readers(registry.outboxes, node))
 
 
 async def _open_beside(settings: Settings, node: Node) -> None:

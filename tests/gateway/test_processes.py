@@ -59,7 +59,9 @@ class Town:
         return [line for line in path.read_text().splitlines() if text in line] if path.exists() else []
 
     async def noted(self, text: str) -> list[str]:
-        while not (found := self.notes(text)):  # noqa: ASYNC110
+        while not (found := self.notes(text)):
+            failed = [process.args for process in self.processes if process.poll() not in (None, 0, -signal.SIGKILL)]
+            assert not failed, f"{failed} have ended\n{self.logs()}"
             await asyncio.sleep(0.05)
         return found
 
