@@ -68,7 +68,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         """Return a flow with its steps, as new executions take it."""
         return document(await editing.lookup(ANYBODY, node, name, version))
 
-    @routes.patch("", response_model=FlowDetail, responses=_OF_EDIT, openapi_extra=body_of(FlowChange))
+    @routes.patch("", response_model=FlowDetail, responses=_OF_EDIT, openapi_extra=body_of(FlowChange, required=False))
     async def change_flow(request: Request, name: Name) -> Response:
         """Change what a flow itself has, for its next executions: its priority, its timeout."""
         change = await read_body(request, FlowChange, ENVELOPE_BYTES)
