@@ -167,7 +167,7 @@ async def test_plans_are_pinned_whatever_the_statistics(store: PostgresStore, ro
         )
         if rows:
             await connection.execute("ANALYZE")
-    assert len(HOT_STATEMENTS) == 27
+    assert len(HOT_STATEMENTS) == 28
     for session in (store._for_acquire, store._for_append, store._for_start, store._quick, store._others):
         async with session.use() as connection:
             for name, statement in HOT_STATEMENTS.items():
