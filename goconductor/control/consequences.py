@@ -107,7 +107,9 @@ def _begun(plan: Plan, actions: Sequence[RunAction]) -> Iterator[str]:
 
 def _settles(plan: Plan, effect: Settle) -> str:
     if is_of_child(plan, effect):
-        return f"the saga {plan.children[effect.step].name!r} of {effect.step} is asked to end, and not to begin where it has not"
+        undoes = effect.direction is Direction.SETTLE_UNDO
+        child, whose = (plan.undo_sagas, "that undoes") if undoes else (plan.children, "of")
+        return f"the saga {child[effect.step].name!r} {whose} {effect.step} is asked to end, and not to begin where it has not"
     owner, _ = plan.owners_of[effect.direction][effect.step]
     return f"{owner} is asked to write {effect.step}'s keys and to answer what had happened"
 
