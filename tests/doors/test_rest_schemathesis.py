@@ -123,4 +123,4 @@ async def test_schemathesis_finds_nothing(postgres_url: str, tmp_path: Path) -> 
         await node.close()
     assert process.returncode == 0, told
     count = sum(len(methods) for methods in document()["paths"].values())
-    assert f"{count} selected / {count} total" in told, told
+    assert f"{count - 1} selected / {count} total" in told, told  # all but the stream of all events, which never ends
