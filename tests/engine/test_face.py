@@ -13,9 +13,9 @@ def shown(thing: Any) -> set[str]:
     return {name for name in dir(thing) if name[0] != "_"}
 
 
-def test_a_participant_shows_its_steps_its_listeners_and_how_to_run_it() -> None:
+def test_a_participant_shows_its_steps_its_listeners_its_outboxes_and_how_to_run_it() -> None:
     shop = Participant("shop")
-    assert shown(shop) == {"name", "concurrency", "steps", "listeners", "step", "listen", "run", "running", "builder"}
+    assert shown(shop) == {"name", "concurrency", "steps", "listeners", "outboxes", "step", "listen", "run", "running", "builder"}
 
 
 async def test_a_conductor_and_a_handle_show_nothing_of_the_engine(world: World) -> None:
