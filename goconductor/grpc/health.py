@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import suppress
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2 as pb
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.grpc.places import Places
 
 SERVICE = pb.DESCRIPTOR.services_by_name["Health"]
@@ -61,9 +61,7 @@ class Health:
                     yield pb.HealthCheckResponse(status=status)
                 if last:
                     return
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._stopping.wait()
+                await wait_at_most(LOOK_SECONDS, self._stopping)
 
     async def _status(self, service: str, serves: Callable[[], Awaitable[bool]]) -> int:
         status = pb.HealthCheckResponse

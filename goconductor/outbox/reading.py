@@ -18,6 +18,7 @@ import msgspec
 from goconductor.aio.backoff import Backoff, doubled
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
+from goconductor.aio.waiting import wait_at_most
 from goconductor.control.faults import RequestInvalidError
 from goconductor.engine.log.start import KeyHeldError
 from goconductor.errors import (
@@ -151,12 +152,7 @@ class Reader:
                     logger.info("the outbox %s is read again", self._outbox.where)
                 self._away.reset()
                 if found < ROWS_MAX:
-                    await self._quiet_for(AGAIN_SECONDS if found else self._outbox.poll_seconds)
-
-    async def _quiet_for(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+                    await wait_at_most(AGAIN_SECONDS if found else self._outbox.poll_seconds, self._news)
 
     async def _is_away(self, why: str) -> None:
         if self._trouble.is_due():
@@ -230,8 +226,6 @@ class Reader:
             return error
         except (*FINAL, msgspec.DecodeError, RecursionError) as error:
             return self._kept(row, error, None)
-        except GoConductorError as error:
-            return self._kept(row, error, doubled(RETRY_SECONDS[0], row["attempts"], seconds_max=RETRY_SECONDS[1]))
         except Exception as error:  # noqa: BLE001  (whatever it is: it holds up no other row, and is shown)
             return self._kept(row, error, doubled(RETRY_SECONDS[0], row["attempts"], seconds_max=RETRY_SECONDS[1]))
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from confluent_kafka import KafkaError, KafkaException
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.buses.kafka import configuration
 from goconductor.buses.kafka import reading as reading_thread
 from goconductor.buses.kafka.complaints import Complaints
@@ -204,9 +204,7 @@ class KafkaBus(BusFrame[_Opened, KafkaSubscription]):
         reader = subscription.begin(lambda: Reader(settings, reading.topics, subscription, hand_over_seconds=seconds))
         living = {PRODUCER, PRODUCER_OF_MANY, client, *(each.client for each in self._subscriptions if not each.stopped)}
         self._statistics = {each: values for each, values in self._statistics.items() if each in living}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(JOIN_SECONDS):
-                await reader.joined.wait()
+        await wait_at_most(JOIN_SECONDS, reader.joined)
         return subscription
 
     def statistics(self) -> list[Statistic]:

@@ -12,6 +12,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.errors import BusUnavailableError, ConfigurationError
 
 UNAVAILABLE = (nats.errors.Error, OSError, TimeoutError, BusUnavailableError)
@@ -137,9 +138,7 @@ async def _ask(client: Client, heartbeat_seconds: float, troubled: asyncio.Event
     """
     missed = 0
     while missed < MISSED_MAX:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(heartbeat_seconds):
-                await troubled.wait()
+        await wait_at_most(heartbeat_seconds, troubled)
         troubled.clear()
         if client.is_closed:
             on_lost(client, "the connection ended")

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.buses.nats import wire
 from goconductor.buses.nats.connection import UNAVAILABLE, reason_of
 from goconductor.buses.nats.topology import Topology, pull_request
@@ -219,6 +220,4 @@ class NatsSubscription(ServedSubscription[_Tag]):
                 await subscription.unsubscribe()
 
     async def _quiet_for(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+        await wait_at_most(seconds, self._news)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import msgspec
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.buses.postgres import session, statements
 from goconductor.buses.postgres.left import Left
 from goconductor.buses.postgres.schedule import Floors, Interval, Looks
@@ -221,9 +222,7 @@ class PostgresSubscription:
         self._looks.end(time.monotonic(), took_seconds, found=taken > 0)
 
     async def _quiet_for(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(seconds, CHECK_INTERVAL_SECONDS)):
-                await self._news.wait()
+        await wait_at_most(min(seconds, CHECK_INTERVAL_SECONDS), self._news)
 
     async def _register(self, connection: session.Connection) -> None:
         rows = await connection.fetch(statements.READING, self.topics, self._group)

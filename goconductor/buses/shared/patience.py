@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from goconductor.aio.backoff import Backoff
+from goconductor.aio.waiting import wait_at_most
 
 
 class Patience:
@@ -33,6 +33,4 @@ class Patience:
 
     async def wait(self) -> None:
         """Wait before the next try."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pauses.next()):
-                await self._stopped.wait()
+        await wait_at_most(self._pauses.next(), self._stopped)

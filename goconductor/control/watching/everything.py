@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
 
+from goconductor.aio.waiting import wait_at_most
 from goconductor.control.actor import Actor
 from goconductor.control.models import FeedEvent
 from goconductor.control.sagas.filters import wanted
@@ -75,7 +75,7 @@ async def _events(node: Node, stopping: asyncio.Event, cursor: str, wish: Wanted
             page = await node.store.feed.read(cursor, limit=PAGE)
             told = await teller.tell(page.entries)
         except StoreUnavailableError:
-            await _pause(stopping, POLL_SECONDS[1])
+            await wait_at_most(POLL_SECONDS[1], stopping)
             continue
         for each in told:
             if _fits(each, wish):
@@ -87,13 +87,7 @@ async def _events(node: Node, stopping: asyncio.Event, cursor: str, wish: Wanted
             said_at = loop.time()
         if not page.full:
             pause = POLL_SECONDS[0] if told else min(pause * 1.5, POLL_SECONDS[1])
-            await _pause(stopping, min(pause, HEARTBEAT_SECONDS))
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
+            await wait_at_most(min(pause, HEARTBEAT_SECONDS), stopping)
 
 
 def _fits(told: Told, wish: Wanted) -> bool:
