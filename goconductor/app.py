@@ -59,10 +59,6 @@ if TYPE_CHECKING:
 
 logger = logger_of("goconductor")
 
-STEPS_SHOWN = 20
-"""Number of steps that a log line names."""
-
-
 STEPS_LEFT = 1
 """The exit code of a participant that left steps running."""
 

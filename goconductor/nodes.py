@@ -5,20 +5,20 @@ them in the log.
 from __future__ import annotations
 
 import os
+from functools import partial
 from importlib.metadata import version
 
-from goconductor.aio.reminders import Reminder
 from goconductor.control.sagas.starting import fitted
 from goconductor.control.settings.sections import HealthSettings, MetricsSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.facts.registration import answered
 from goconductor.engine.node import Node
 from goconductor.engine.observer import Observer
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.errors import ConfigurationError, StoreUnavailableError
+from goconductor.errors import ConfigurationError
 from goconductor.gateway.gateway import Gateway, is_of_workers
 from goconductor.leaves import chosen_bus, make_store, make_system
-from goconductor.ports.store import Instance
 from goconductor.redaction import logger_of
 from goconductor.system.checking import SYSTEM
 
@@ -26,11 +26,6 @@ logger = logger_of("goconductor")
 
 STEPS_SHOWN = 20
 """Steps of a participant that its first line names."""
-
-logger = logger_of("goconductor")
-
-AGAIN_SECONDS = 1.0
-"""Seconds between two tries of a process that begins, while the store is away."""
 
 
 def make_node(
@@ -96,21 +91,13 @@ async def check_name(node: Node) -> None:
         ConfigurationError: there are such workers.
     """
     name = node.registry.name
-    if node.registry.steps and any(is_of_workers(each) for each in await _registered(node, name)):
+    if not node.registry.steps:
+        return
+    ask = partial(node.store.instances.registered, name)
+    if any(map(is_of_workers, await answered(ask, node.clock, before=f"participant {name!r} was ready"))):
         raise ConfigurationError(
             f"the steps of participant {name!r} are run by remote workers; give it another name, or stop the workers"
         )
-
-
-async def _registered(node: Node, name: str) -> list[Instance]:
-    trouble = Reminder(monotonic=node.clock.monotonic)
-    while True:
-        try:
-            return await node.store.instances.registered(name)
-        except StoreUnavailableError as error:
-            if trouble.is_due():
-                logger.warning("the saga store went away before participant %r was ready, trying again: %s", name, error)
-            await node.clock.sleep(AGAIN_SECONDS)
 
 
 def make_gateway(settings: Settings, node: Node) -> Gateway | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -17,7 +18,27 @@ from goconductor.saga.features import KNOWN
 logger = logger_of("goconductor.engine")
 
 AGAIN_SECONDS = 1.0
-"""Seconds between two attempts to register."""
+"""Seconds between two attempts of a node that begins, while the store is away."""
+
+T = TypeVar("T")
+
+
+async def answered(ask: Callable[[], Awaitable[T]], clock: Clock, *, before: str) -> T:
+    """Ask the store until it answers, however often it goes away meanwhile, and return the answer.
+
+    Args:
+        ask: asks it once.
+        clock: for the pauses.
+        before: what had not been done when it went away, for the log: ``this node was registered``.
+    """
+    trouble = Reminder(monotonic=clock.monotonic)
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailableError as error:
+            if trouble.is_due():
+                logger.warning("the saga store went away before %s, trying again: %s", before, error)
+            await clock.sleep(AGAIN_SECONDS)
 
 
 class Registration:
@@ -51,17 +72,12 @@ class Registration:
 
     async def open(self, participant: str, name: str, facts: Mapping[str, Mapping[str, object]]) -> None:
         """Register, however often the store goes away meanwhile."""
-        trouble = Reminder(monotonic=self._clock.monotonic)
-        while self._instance is None:
-            try:
-                self._clock.observe(await self._terms.database_time())
-                self._instance = await self._instances.register(
-                    participant, name, facts, features=sorted(KNOWN), on_rewind=self._rewound
-                )
-            except StoreUnavailableError as error:
-                if trouble.is_due():
-                    logger.warning("the saga store went away before this node was registered, trying again: %s", error)
-                await self._clock.sleep(AGAIN_SECONDS)
+
+        async def register() -> Instance:
+            self._clock.observe(await self._terms.database_time())
+            return await self._instances.register(participant, name, facts, features=sorted(KNOWN), on_rewind=self._rewound)
+
+        self._instance = await answered(register, self._clock, before="this node was registered")
 
     async def withdraw(self, steps: Mapping[str, Mapping[str, object]]) -> bool:
         """Offer no steps any more, since this process leaves. Once it has left it is told again what it had offered, for whoever
