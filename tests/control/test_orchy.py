@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from goconductor import DefinitionError
-from goconductor.control.orchy.importing import imported, load
-from goconductor.control.orchy.references import Place, parts_of, place_of
+from goconductor.control.importers.orchy.importing import imported, load
+from goconductor.control.importers.orchy.references import Place, parts_of, place_of
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.effects import RunAction, SetTimer

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from goconductor import DefinitionError
-from goconductor.control.orchy.importing import imported
+from goconductor.control.importers.orchy.importing import imported
 from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from tests.control.test_orchy import Walk
 

@@ -12,7 +12,7 @@ from goconductor import Participant, Settings, connect
 from goconductor.app import migrate
 from goconductor.buses.memory import MemoryBroker, MemoryBus
 from goconductor.control.doors.conductor import engine
-from goconductor.control.orchy.importing import imported
+from goconductor.control.importers.orchy.importing import imported
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.system.javascript.steps import JavascriptSteps
 from goconductor.system.participant import made

@@ -8,7 +8,7 @@ import pytest
 
 from goconductor import DefinitionError
 from goconductor.control.definitions.loading import read
-from goconductor.control.orchy.importing import imported
+from goconductor.control.importers.orchy.importing import imported
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.expressions import CHARACTERS_MAX, EXPRESSIONS_MAX
 from goconductor.saga.definition import Definition, Step

@@ -22,8 +22,8 @@ from goconductor.control.definitions.schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit
+from goconductor.control.importers.orchy import importing
 from goconductor.control.models import CheckedDefinitions, DefinitionDetail, DefinitionList, DefinitionSummary
-from goconductor.control.orchy import importing
 from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
 from goconductor.dataflow.dataflow import Dataflow

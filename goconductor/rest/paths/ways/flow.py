@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from goconductor.control.actor import asked_by
 from goconductor.control.definitions import versions
+from goconductor.control.importers.orchy import importing
 from goconductor.control.models import DefinitionSummary
-from goconductor.control.orchy import importing
 from goconductor.control.sagas import signals, starting
 from goconductor.control.sagas.requests import Precautions
 from goconductor.control.settings.settings import Settings

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from goconductor.control.faults import Fault
-from goconductor.control.orchy.document import DEFAULT, Action
+from goconductor.control.importers.orchy.document import DEFAULT, Action
 
 Actions = Mapping[int, Action]
 """By number. A ``next`` that leads to none of them is passed over."""

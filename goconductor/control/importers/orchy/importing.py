@@ -9,11 +9,11 @@ A switch becomes a value: ``{"value": …, "case": …}``, the text that was com
 neither a case nor a default, ``case`` is null, and the walk ends there. Where parameters have references within longer texts,
 lists or objects, a value ``<id>-parameters`` before the step makes them.
 
-A program in JavaScript becomes a step of the participant ``system`` (:mod:`goconductor.control.orchy.scripts`).
+A program in JavaScript becomes a step of the participant ``system`` (:mod:`goconductor.control.importers.orchy.scripts`).
 
-A circle of actions becomes a repeat (:mod:`goconductor.control.orchy.circles`). A turn ends where the walk comes back to the
-entry, or leaves the circle, and the repeat goes on as long as it came back. The last step of a turn, ``<entry>-outputs``, has
-what the actions gave that somebody asks for: the newest output of each, from this turn or from one before it.
+A circle of actions becomes a repeat (:mod:`goconductor.control.importers.orchy.circles`). A turn ends where the walk comes back
+to the entry, or leaves the circle, and the repeat goes on as long as it came back. The last step of a turn, ``<entry>-outputs``,
+has what the actions gave that somebody asks for: the newest output of each, from this turn or from one before it.
 
 A reference to an action that does not lie on the way to the one that refers is null: it cannot have run.
 """
@@ -27,10 +27,10 @@ from graphlib import TopologicalSorter
 from operator import or_
 from typing import Any, NamedTuple
 
-from goconductor.control.orchy import scripts
-from goconductor.control.orchy.circles import Circle, circles_of, faults_of, walked
-from goconductor.control.orchy.document import DEFAULT, NAMELESS, Action, Document, read
-from goconductor.control.orchy.references import Place, parts_of, place_of
+from goconductor.control.importers.orchy import scripts
+from goconductor.control.importers.orchy.circles import Circle, circles_of, faults_of, walked
+from goconductor.control.importers.orchy.document import DEFAULT, NAMELESS, Action, Document, read
+from goconductor.control.importers.orchy.references import Place, parts_of, place_of
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking.validate import problems
 from goconductor.saga.data.references import Reference

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from goconductor.control.faults import Fault
-from goconductor.control.orchy.references import place_of
+from goconductor.control.importers.orchy.references import place_of
 from goconductor.control.schema_faults import struct_faults
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.data.values import check_value

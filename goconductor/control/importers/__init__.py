@@ -1,0 +1,1 @@
+"""Other systems' documents, imported: a room for each system, whose documents become ordinary definitions."""
