@@ -12,8 +12,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.saga.data.moments import SECONDS_MAX
 
 

@@ -17,7 +17,7 @@ from goconductor.control.sagas.requests import RefusedNowError
 from goconductor.errors import DefinitionError, GoConductorError, PayloadError, StoreUnavailableError
 from goconductor.grpc.problems import DETAILS_KEY
 from goconductor.grpc.v1.values_pb2 import Value
-from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.saga.data import values
 
 D = TypeVar("D", bound=BaseModel)

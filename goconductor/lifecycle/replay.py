@@ -57,7 +57,7 @@ def extend(plan: Plan, state: SagaState, tail: Iterable[Event]) -> SagaState:
 def under(plan: Plan, state: SagaState) -> SagaState:
     """Return a state as the same events make it by another version.
 
-    That the two differ in nothing else was proven when the saga was migrated (:mod:`goconductor.lifecycle.asked.migration`).
+    That the two differ in nothing else was proven when the saga was migrated (:mod:`goconductor.lifecycle.requests.migration`).
     """
     fold = Fold(plan, state)
     unkept = (state.unkept or {}) if plan.asks else None

@@ -5,7 +5,7 @@ step that has begun is there, is the same step, plays the same part around the p
 not begun may change in any way. So the steps in which two versions differ like that *hold* a saga: as soon as one of them has
 begun, the saga cannot move. The same is true of the saga's timeout, whose end was fixed at the start, and of its input's schema,
 by which the input was completed. All this is necessary. Whether it is enough shows only when a saga's own log is read by the new
-version (:mod:`goconductor.lifecycle.asked.migration`).
+version (:mod:`goconductor.lifecycle.requests.migration`).
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from goconductor.control.sagas.requests import Precautions, RequestIdReusedError
 from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError
-from goconductor.lifecycle.asked.migration import refusals
 from goconductor.lifecycle.facts.events import PauseRequested, SagaMigrated
+from goconductor.lifecycle.requests.migration import refusals
 from goconductor.saga.features import KNOWN, MIGRATION
 from goconductor.testing.clock import settle
 from goconductor.testing.world import World

@@ -21,7 +21,6 @@ from goconductor.errors import (
     SagaNotFoundError,
     StoreUnavailableError,
 )
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
@@ -32,6 +31,7 @@ from goconductor.lifecycle.facts.events import (
     SkipRequested,
     TerminationRequested,
 )
+from goconductor.lifecycle.requests.catalogue import Request
 from tests.control.conftest import Bench
 
 UNKNOWN = UUID("01920000-0000-7000-8000-000000000000")

@@ -13,7 +13,6 @@ from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.sagas import requests
 from goconductor.control.sagas.queries import saga_status
 from goconductor.engine.steps.registry import StepRegistry
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     OutcomeDeclared,
@@ -22,6 +21,7 @@ from goconductor.lifecycle.facts.events import (
     RetryRequested,
     SkipRequested,
 )
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.ports.store import LeaseKey
 from goconductor.saga.ids import Direction
 from goconductor.saga.writing.builder import Saga

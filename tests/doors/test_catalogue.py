@@ -12,7 +12,7 @@ from goconductor import SagaHandle
 from goconductor.blocking import BlockingSaga
 from goconductor.cli.commands.sagas.requests import NAMES
 from goconductor.cli.main import cli
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation, Request
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Operation, Request
 from goconductor.rest.paths.sagas.requests import PATHS
 from tests.doors.test_cli_reference import DOCS
 from tests.doors.test_rest_reference import document

@@ -23,7 +23,7 @@ from goconductor.grpc import problems
 from goconductor.grpc.door import Door
 from goconductor.grpc.v1 import SERVICES
 from goconductor.grpc.v1.values_pb2 import SagaFilter, Value
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Operation
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Operation
 from tests.doors.conftest import INPUT, Shop
 from tests.doors.over_grpc import METHODS, NOT_SERVING, SERVING, Caller, Refusal, value
 from tests.doors.test_catalogue import said

@@ -8,9 +8,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, OPERATIONS, Kind, Operation, Request
 from goconductor.lifecycle.facts.events import OperatorRequest, StepEvent
 from goconductor.lifecycle.facts.restart import RestartAsNew
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, OPERATIONS, Kind, Operation, Request
 
 OF_EVERY_EVENT = {*StepEvent.__struct_fields__, "by", "reason"}
 FOUND = {"version_before"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from goconductor.lifecycle.asked.diagram import action_diagram, compensation_diagram, saga_diagram
+from goconductor.lifecycle.diagram import action_diagram, compensation_diagram, saga_diagram
 from goconductor.lifecycle.facts.events import EVENTS, SagaStarted
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.facts.transitions import ACTION_MOVES, COMPENSATION_MOVES, SAGA_MOVES, Advance, Lost, Rewound

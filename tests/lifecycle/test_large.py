@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pytest
 
-from goconductor.lifecycle.asked.allowed import of_steps
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.decide import apply, decide, first
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event
 from goconductor.lifecycle.facts.state import Failure
 from goconductor.lifecycle.fold import Fold
+from goconductor.lifecycle.requests.allowed import of_steps
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Definition, Map, Step, Wait
 from goconductor.saga.plan import Plan, plan

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from goconductor.errors import DefinitionError
-from goconductor.lifecycle.asked.migration import refusals
 from goconductor.lifecycle.decide import begin, decide
 from goconductor.lifecycle.facts import events as e
 from goconductor.lifecycle.facts.events import Event, SagaStarted
@@ -20,6 +19,7 @@ from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.invariants import violations
 from goconductor.lifecycle.replay import extend, replay
+from goconductor.lifecycle.requests.migration import refusals
 from goconductor.saga.checking.validate import check
 from goconductor.saga.definition import Binding, Child, Definition, Map, Step, Wait
 from goconductor.saga.features import MIGRATION

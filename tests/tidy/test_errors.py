@@ -11,7 +11,7 @@ import pytest
 
 from goconductor import RefusedNowError, RequestInvalidError, errors
 from goconductor.control.faults import Fault
-from goconductor.lifecycle.asked.catalogue import Request
+from goconductor.lifecycle.requests.catalogue import Request
 
 CLASSES = {name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
 

@@ -37,8 +37,8 @@ from goconductor.errors import (
     StoreUnavailableError,
     nearest,
 )
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Kind, Operation, Request
 from goconductor.lifecycle.facts.restart import RestartAsNew
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Asked, Kind, Operation, Request
 from goconductor.ports.store import Known
 
 SAGAS_MAX = 500

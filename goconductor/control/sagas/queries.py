@@ -32,13 +32,13 @@ from goconductor.engine.node import Node
 from goconductor.engine.running.journals import troubles
 from goconductor.engine.steps.limits import limits_of
 from goconductor.errors import PayloadError, SagaNotFoundError
-from goconductor.lifecycle.asked.allowed import of_saga, of_steps
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.signal import Signal
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.grown import in_order
 from goconductor.lifecycle.pending_work import wishes_of
+from goconductor.lifecycle.requests.allowed import of_saga, of_steps
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.ports.store import Head, Instance, Known, LeaseKey, LogEntry, Page, PermitUse
 from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan

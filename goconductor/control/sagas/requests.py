@@ -36,9 +36,6 @@ from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.migrating import Migrator
 from goconductor.engine.node import Node
 from goconductor.errors import PayloadError, RequestRefusedError, StoreUnavailableError, nearest
-from goconductor.lifecycle.asked.allowed import allowed
-from goconductor.lifecycle.asked.catalogue import OPERATIONS, Asked, Kind, Request
-from goconductor.lifecycle.asked.restarting import preview
 from goconductor.lifecycle.facts.events import (
     Event,
     OperatorRequest,
@@ -51,6 +48,9 @@ from goconductor.lifecycle.facts.events import (
 )
 from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.grown import exists, in_order
+from goconductor.lifecycle.requests.allowed import allowed
+from goconductor.lifecycle.requests.catalogue import OPERATIONS, Asked, Kind, Request
+from goconductor.lifecycle.requests.restarting import preview
 from goconductor.ports.store import Known
 from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.data import values

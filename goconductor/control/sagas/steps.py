@@ -10,11 +10,11 @@ import msgspec
 
 from goconductor.control.models import StepDetail, StepStatus, WaitDetail, moment
 from goconductor.control.wording import together, undone_by
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.state import SagaState, StepState
 from goconductor.lifecycle.facts.status import DONE_ACTIONS, OPEN_COMPENSATIONS, ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.grown import last_steps, lost_around
 from goconductor.lifecycle.pending_work import goes_back, is_backward, wishes_of
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.ports.store import Lease, LeaseKey, LockRow
 from goconductor.ports.store.log.queues import is_over
 from goconductor.saga.definition import Undo, Wait

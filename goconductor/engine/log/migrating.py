@@ -1,4 +1,4 @@
-"""Moves a saga to another version of its definition, where that is proven (:mod:`goconductor.lifecycle.asked.migration`).
+"""Moves a saga to another version of its definition, where that is proven (:mod:`goconductor.lifecycle.requests.migration`).
 
 The event does not go through the appender. That one folds by the version that the head names, and here the version changes with
 the event: it is decided by the new one, on top of the whole log as the new one reads it. The guard is the same, the head's seq
@@ -18,10 +18,10 @@ from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Expected
 from goconductor.engine.work.granted import new_event_id, random_number
 from goconductor.errors import GoConductorError, RequestRefusedError, SagaChangedError, SagaNotFoundError
-from goconductor.lifecycle.asked.migration import refusals
 from goconductor.lifecycle.decide import decide
 from goconductor.lifecycle.facts.events import SagaMigrated
 from goconductor.lifecycle.replay import replay
+from goconductor.lifecycle.requests.migration import refusals
 from goconductor.ports.clock import Clock
 from goconductor.ports.store import Append, Known, Log, Outcome, Tail, Verdict
 from goconductor.ports.store.log.notes import unwritten, written

@@ -17,7 +17,7 @@ from goconductor.engine.node import Node
 from goconductor.grpc.documents import message, read_object, read_value
 from goconductor.grpc.fields import given, precautions, saga_id, text, where
 from goconductor.grpc.v1 import sagas_pb2 as pb
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Kind, Operation, Parameter
 from goconductor.saga.growth import NAME_CHARACTERS_MAX
 
 

@@ -309,7 +309,7 @@ class SagaMigrated(SagaEvent, frozen=True, omit_defaults=True, kw_only=True):
     """The saga goes on by another version of its definition, under which all of its log before this means the same.
 
     ``version`` is the new one, ``version_before`` the one until now. Nothing is decided by them: the head names the version by
-    which the whole log is read (:mod:`goconductor.lifecycle.asked.migration` has the reason).
+    which the whole log is read (:mod:`goconductor.lifecycle.requests.migration` has the reason).
     """
 
     verb: ClassVar[str] = "migrated"

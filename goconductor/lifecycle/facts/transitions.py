@@ -1,5 +1,5 @@
 """Every legal move, in three tables. A move that is not here does not exist: the lifecycle asserts each move, and
-:mod:`goconductor.lifecycle.asked.diagram` draws the documentation's diagrams from these tables. A test leads small sagas through
+:mod:`goconductor.lifecycle.diagram` draws the documentation's diagrams from these tables. A test leads small sagas through
 all that can happen, and compares: the tables show no move that no saga can make.
 
 ``SAGA_MOVES[event][status]`` are the statuses that a saga may have after the event. A status that is missing cannot see the

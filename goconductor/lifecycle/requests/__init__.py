@@ -1,1 +1,4 @@
-"""What others ask of a lifecycle: the requests that there are, which of them a saga would accept, and its diagrams."""
+"""Requests of operators: which there are, which of them a saga would accept now, and what two of them would do.
+
+What a request means for a saga is decided in :mod:`goconductor.lifecycle.moves.requests`.
+"""

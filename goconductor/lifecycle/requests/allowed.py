@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from goconductor.errors import InvariantError, RequestRefusedError, UnexpectedEventError
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.lifecycle.decide import apply
 from goconductor.lifecycle.facts.restart import RestartAsNew
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.lifecycle.fold import Fold
 from goconductor.lifecycle.moves.requests import editable
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.saga.plan import Plan
 
 _REASON = "asked"

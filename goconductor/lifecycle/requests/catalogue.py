@@ -1,6 +1,6 @@
 """The catalogue of operators' requests: what each asks for, of what, with which parameters, and whether it must be explained.
 
-The doors make their paths, commands and help of this list, :mod:`goconductor.lifecycle.asked.allowed` tries each
+The doors make their paths, commands and help of this list, :mod:`goconductor.lifecycle.requests.allowed` tries each
 of its requests, and :mod:`goconductor.control.sagas.requests` refuses by it what a door was given. What a request means for
 a saga is decided in :mod:`goconductor.lifecycle.moves.requests`.
 """

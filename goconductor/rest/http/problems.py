@@ -31,7 +31,7 @@ from goconductor.control.doors.problems import (
 )
 from goconductor.control.sagas.requests import RefusedNowError
 from goconductor.errors import meant
-from goconductor.lifecycle.asked.catalogue import Request as Allowed
+from goconductor.lifecycle.requests.catalogue import Request as Allowed
 from goconductor.redaction import logger_of
 from goconductor.saga.types.complaints import unfit
 

@@ -11,11 +11,11 @@ from uuid import UUID
 from goconductor.control.actor import ANYBODY
 from goconductor.control.sagas.requests import Precautions, ask
 from goconductor.control.sagas.signals import signal
-from goconductor.lifecycle.asked.allowed import of_saga, of_steps
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.lifecycle.facts.events import RestartRequested, StepEvent
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.moves.kinds import undo_wait
+from goconductor.lifecycle.requests.allowed import of_saga, of_steps
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Asked, Operation, Request
 from goconductor.saga.growth import split
 from goconductor.saga.plan import Plan
 from tests.simulation.simulated.faults import Fault

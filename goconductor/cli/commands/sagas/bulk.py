@@ -18,8 +18,8 @@ from goconductor.control.doors.exits import Exit
 from goconductor.control.sagas import bulk as bulks
 from goconductor.control.sagas import filters
 from goconductor.control.sagas.bulk import BulkOutcome, BulkReport, Selected
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.lifecycle.requests.catalogue import Request
 
 Asked = Annotated[str, typer.Argument(help="What to ask, such as retry.", metavar="REQUEST", autocompletion=lambda: [*Request])]
 Time = Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")]

@@ -17,7 +17,7 @@ from goconductor.control.doors.exits import Exit
 from goconductor.control.models import RestartPreview
 from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.engine.node import Node
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 
 SagaId = Annotated[
     Sought,

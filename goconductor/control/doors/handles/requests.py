@@ -11,7 +11,6 @@ from goconductor.control.doors.arguments import checked
 from goconductor.control.models import RestartPreview, SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.engine.node import Node
-from goconductor.lifecycle.asked.catalogue import Asked
 from goconductor.lifecycle.facts.events import (
     AbortRequested,
     InputEdited,
@@ -26,6 +25,7 @@ from goconductor.lifecycle.facts.events import (
     TerminationRequested,
 )
 from goconductor.lifecycle.facts.restart import RestartAsNew
+from goconductor.lifecycle.requests.catalogue import Asked
 
 
 class SagaRequests:

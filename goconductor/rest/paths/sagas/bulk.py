@@ -16,8 +16,8 @@ from goconductor.control.sagas import bulk, filters
 from goconductor.control.sagas.bulk import SAGAS_MAX, BulkReport, Selected
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.asked.catalogue import Request
 from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.lifecycle.requests.catalogue import Request
 from goconductor.rest.http.asked import RequestId, WithReason
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
 from goconductor.rest.http.parameters import STRICT, idempotency_key

@@ -16,7 +16,7 @@ from goconductor.control.models import RestartPreview, SagaDetail
 from goconductor.control.sagas.requests import Precautions, ask, preview_restart
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
-from goconductor.lifecycle.asked.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
+from goconductor.lifecycle.requests.catalogue import CATALOGUE, Kind, Operation, Parameter, Request
 from goconductor.rest.http.asked import Body, IfMatch, MustSayWhy, RequestId, WithReason
 from goconductor.rest.http.bodies import ENVELOPE_BYTES, body_of, document, read_body
 from goconductor.rest.http.parameters import STRICT, SagaId, StepId, etag, idempotency_key, if_match
