@@ -11,7 +11,9 @@ import typer
 
 from goconductor import __version__, app
 from goconductor.builds import build
+from goconductor.cli.commands.dataflow import commands_of_dataflow
 from goconductor.cli.commands.definition import commands_of_definition
+from goconductor.cli.commands.flow.editing import commands_of_flow
 from goconductor.cli.commands.installation.audit import commands_of_audit
 from goconductor.cli.commands.installation.changes import commands_of_bus, commands_of_election
 from goconductor.cli.commands.installation.config import commands_of_config
@@ -22,8 +24,6 @@ from goconductor.cli.commands.installation.keys import commands_of_key
 from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
 from goconductor.cli.commands.starting import init
-from goconductor.cli.commands.ways.dataflow import commands_of_dataflow
-from goconductor.cli.commands.ways.flow.editing import commands_of_flow
 from goconductor.cli.running import fail, run, settings_of
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings

@@ -23,11 +23,10 @@ from goconductor.rest.http import gate, problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
-from goconductor.rest.paths import definitions, schedules
+from goconductor.rest.paths import dataflows, definitions, flow, flow_executions, flow_steps, schedules
 from goconductor.rest.paths.installation import audit, changes, health, installation, keys, workers
 from goconductor.rest.paths.installation import events as all_events
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
-from goconductor.rest.paths.ways import dataflows, flow, flow_executions, flow_steps
 
 DESCRIPTION = "Decentralised saga coordination. Problems are answered by RFC 9457, as `application/problem+json`."
 OPENAPI_VERSION = "3.1.0"

@@ -9,7 +9,7 @@ import typer
 from msgspec import UNSET
 from rich.text import Text
 
-from goconductor.cli.commands.ways.flow.executing import add_to, read_duration
+from goconductor.cli.commands.flow.executing import add_to, read_duration
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, By, actor, client, fail, print_lines, read_file, read_value, run, settings_of

@@ -1,1 +1,0 @@
-"""The commands of other ways to write a saga."""
