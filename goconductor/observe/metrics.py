@@ -21,7 +21,7 @@ from goconductor.engine.observer import SILENT, Observer, Observers
 from goconductor.lifecycle.facts import events
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages.envelope import RunStep
-from goconductor.observe.counters import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
+from goconductor.observe.metric_types import ITEMS, LONG_SECONDS, SECONDS, SERIES_MAX, Counter, Histogram, Labels
 from goconductor.ports.bus_metrics import CountingBus, Statistic
 from goconductor.saga.ids import Direction
 

@@ -14,7 +14,7 @@ from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages.envelope import Baton, Envelope, SagaEnded
-from goconductor.observe.counters import OTHER, SERIES_MAX, Counter, Histogram
+from goconductor.observe.metric_types import OTHER, SERIES_MAX, Counter, Histogram
 from goconductor.observe.metrics import NO_OUTCOME, NODE_METRICS, OUTCOMES, Metrics
 from tests.observe.services import Services
 
