@@ -21,7 +21,7 @@ from goconductor.stores.memory.reading.keys import MemoryKeys
 from tests.control.conftest import Bench
 from tests.control.test_actor import FOR_NOBODY, FUNCTIONS
 
-PURE = {"definitions.loading.read", "definitions.schema.definition_schema", "installation.readiness.readiness"}
+PURE = {"definitions.loading.read", "definitions.json_schema.definition_schema", "installation.readiness.readiness"}
 """Functions behind doors that need no actor."""
 ANN = Actor("ann")
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from goconductor import DefinitionError, load_definition
+from goconductor.control.definitions.json_schema import DIALECT, definition_schema
 from goconductor.control.definitions.loading import read
-from goconductor.control.definitions.schema import DIALECT, definition_schema
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, read_yaml
 from tests.docs.page import DOCS, blocks
 from tests.doors.conftest import ORDER

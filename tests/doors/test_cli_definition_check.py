@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from tests.doors.conftest import ORDER
 from tests.doors.prompt import Prompt
 

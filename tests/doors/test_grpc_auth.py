@@ -20,7 +20,7 @@ from goconductor.control.roles import Role
 from goconductor.control.settings.doors import GrpcSettings
 from goconductor.grpc import Client
 from goconductor.grpc.door import Door
-from goconductor.grpc.gate.functions import FUNCTIONS, OPEN
+from goconductor.grpc.gate.permissions import FUNCTIONS, OPEN
 from goconductor.grpc.v1 import SERVICES
 from tests.doors.auth import asking, key_of
 from tests.doors.conftest import INPUT, Shop

@@ -16,8 +16,8 @@ from goconductor.control.authority.roles import GIVES, NEEDS
 from goconductor.control.roles import Role
 from goconductor.observe.metrics import Metrics
 from goconductor.rest.app import create_app
-from goconductor.rest.http.functions import FUNCTIONS, function_of
 from goconductor.rest.http.gate import OPEN
+from goconductor.rest.http.permissions import FUNCTIONS, function_of
 from tests.doors.auth import asking, bearer, key_of
 from tests.doors.conftest import INPUT, Shop
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from tests.doors.conftest import INPUT, ORDER, Shop
 
 WAIT = {"wait_seconds": 300}

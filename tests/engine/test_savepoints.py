@@ -6,7 +6,7 @@ from typing import Any
 
 from goconductor import PermanentError, Saga, StepContext
 from goconductor.control.actor import ANYBODY
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams.mermaid import mermaid
 from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry

@@ -18,7 +18,7 @@ from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control.definitions import comparing, loading, versions
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
 from goconductor.control.doors.exits import Exit

@@ -48,7 +48,7 @@ NEEDS: dict[str, Permission] = {
         (
             "definitions.comparing.diff",
             "definitions.loading.read",
-            "definitions.schema.definition_schema",
+            "definitions.json_schema.definition_schema",
             "definitions.versions.definition",
             "definitions.versions.list_definitions",
             "definitions.versions.versions_of",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from goconductor.control.definitions.schema import without_link
+from goconductor.control.definitions.json_schema import without_link
 from goconductor.control.models import CheckedDefinition
 from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml

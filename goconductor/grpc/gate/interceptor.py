@@ -16,7 +16,7 @@ from goconductor.control.authority.roles import ForbiddenError, check_permitted
 from goconductor.errors import ConfigurationError
 from goconductor.grpc import problems
 from goconductor.grpc.calls import peer_of
-from goconductor.grpc.gate.functions import FUNCTIONS, OPEN
+from goconductor.grpc.gate.permissions import FUNCTIONS, OPEN
 from goconductor.ports.store import Audit
 
 HEADER = "authorization"

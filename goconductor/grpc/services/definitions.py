@@ -6,7 +6,7 @@ from typing import Any
 
 from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.definitions import comparing, loading, versions
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams.drawing import diagram
 from goconductor.control.models import DefinitionList
 from goconductor.control.settings.settings import Settings

@@ -22,7 +22,7 @@ from goconductor.control.authority.roles import ForbiddenError, check_permitted
 from goconductor.control.doors.problems import FORBIDDEN, PROVIDER_UNAVAILABLE, TOO_MANY_REQUESTS, UNAUTHENTICATED, UNAVAILABLE
 from goconductor.errors import StoreUnavailableError
 from goconductor.ports.store import Audit
-from goconductor.rest.http.functions import function_of
+from goconductor.rest.http.permissions import function_of
 from goconductor.rest.http.problems import RETRY_AFTER, challenge, response
 
 OPEN = frozenset({"/livez", "/readyz"})
@@ -75,7 +75,7 @@ class Gate:
             principal = await self._known(given, what)
             if below == DOCUMENT:  # a route without dependencies; over gRPC reflection asks for the same
                 with coming(means=principal.means):
-                    await _permit(self._audit(), principal.actor, "definitions.schema.definition_schema", f"GET {DOCUMENT}")
+                    await _permit(self._audit(), principal.actor, "definitions.json_schema.definition_schema", f"GET {DOCUMENT}")
             async with self._authenticator.held(principal):
                 with known_as(principal.actor), coming(means=principal.means):
                     await self._app(scope, receive, sender)

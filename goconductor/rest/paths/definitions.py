@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.comparing import DefinitionDiff
-from goconductor.control.definitions.schema import definition_schema
+from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams.drawing import Form, diagram
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings

@@ -43,7 +43,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_DEFINITIONS}.Unpin": "definitions.versions.unpin",
     f"{_DEFINITIONS}.GetDiff": "definitions.comparing.diff",
     f"{_DEFINITIONS}.GetDefinitionDiagram": "diagrams.drawing.diagram",
-    f"{_DEFINITIONS}.GetDefinitionSchema": "definitions.schema.definition_schema",
+    f"{_DEFINITIONS}.GetDefinitionSchema": "definitions.json_schema.definition_schema",
     f"{_SCHEDULES}.CreateSchedule": "schedules.requests.create",
     f"{_SCHEDULES}.ReplaceSchedule": "schedules.requests.replace_schedule",
     f"{_SCHEDULES}.GetSchedule": "schedules.requests.schedule_detail",
@@ -82,7 +82,7 @@ FUNCTIONS: dict[str, str] = {
     "goconductor.v1.Keys.RevokeKey": "authority.keys.revoke_key",
     "goconductor.v1.Workers.Work": "installation.workers.join",
     # reflection shows what there is, as the document of REST does
-    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.schema.definition_schema",
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.json_schema.definition_schema",
 }
 """By the method's full name."""
 OPEN = frozenset({"grpc.health.v1.Health.Check", "grpc.health.v1.Health.Watch"})
