@@ -11,9 +11,9 @@ import pytest
 from goconductor.control.definitions.loading import load_definition, read
 from goconductor.saga.definition import Definition
 from goconductor.saga.writing.as_python import as_python
-from goconductor.saga.writing.written.restoring import written
+from goconductor.saga.writing.groups.restoring import written
 from tests.saga.test_grouped_growth import ORDER
-from tests.saga.test_written import LOAN, STEP
+from tests.saga.test_groups import LOAN, STEP
 from tests.simulation.simulated.definitions import random_definition
 
 

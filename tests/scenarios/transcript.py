@@ -29,8 +29,8 @@ import yaml
 
 from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.saga.definition import Definition
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import WrittenDefinition, is_plain
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import WrittenDefinition, is_plain
 from goconductor.testing import Scenario
 
 _FIELD = re.compile(r"\s*([a-z_]+)=")

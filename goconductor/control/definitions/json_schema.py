@@ -37,8 +37,8 @@ from goconductor.saga.expressions.conditions import SOURCE_MAX
 from goconductor.saga.growth import STEPS_MAX, TURNS_MAX
 from goconductor.saga.ids import NAME, STEP_CHARACTERS_MAX
 from goconductor.saga.retry import ERROR_NAME, ERROR_NAMES_MAX, SECONDS_MAX, Retry
-from goconductor.saga.writing.written.compiling import CASES_MAX
-from goconductor.saga.writing.written.forms import Case, WrittenChild, WrittenDefinition, WrittenMap, WrittenRepeat, WrittenStep
+from goconductor.saga.writing.groups.compiling import CASES_MAX
+from goconductor.saga.writing.groups.forms import Case, WrittenChild, WrittenDefinition, WrittenMap, WrittenRepeat, WrittenStep
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LINK = "$schema"

@@ -16,8 +16,8 @@ from goconductor.saga.checking.constructs import locks
 from goconductor.saga.checking.doubts import doubts
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition, each_saga
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import WrittenDefinition, is_plain
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import WrittenDefinition, is_plain
 from goconductor.system import checking as system
 
 NAMELESS = "(without a name)"
@@ -44,7 +44,7 @@ def read(document: Any) -> Definition:
 
     Args:
         document: the form of :class:`~goconductor.saga.definition.Definition`, perhaps with groups and switches, which are
-            compiled (:mod:`goconductor.saga.writing.written.compiling`); made of dicts, lists and plain values. It may link
+            compiled (:mod:`goconductor.saga.writing.groups.compiling`); made of dicts, lists and plain values. It may link
             its schema by ``$schema``, which is no part of the definition.
 
     Raises:

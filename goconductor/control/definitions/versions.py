@@ -17,7 +17,7 @@ from goconductor.saga.definition import INSIDE, Definition
 from goconductor.saga.features import features_of
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
 from goconductor.saga.plan import Plan
-from goconductor.saga.writing.written.restoring import written
+from goconductor.saga.writing.groups.restoring import written
 from goconductor.system import checking as system
 
 

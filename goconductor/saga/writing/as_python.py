@@ -19,8 +19,8 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
-from goconductor.saga.writing.written.forms import Case, WrittenStep, below
-from goconductor.saga.writing.written.restoring import written
+from goconductor.saga.writing.groups.forms import Case, WrittenStep, below
+from goconductor.saga.writing.groups.restoring import written
 
 WIDTH = 100
 """Longest line, in characters, where it can be broken."""

@@ -34,9 +34,9 @@ from goconductor.saga.types.references import binding_by_position
 from goconductor.saga.writing.adding.collected import Named, binding_of
 from goconductor.saga.writing.adding.steps import Steps
 from goconductor.saga.writing.described import misshapen, result_type, schema_of
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import of_plain
 from goconductor.saga.writing.options import check_locks
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import of_plain
 
 I = DefaultedTypeVar("I", default=Any)  # noqa: E741  (a saga that names no type of its input takes any)
 O = DefaultedTypeVar("O", default=Any)  # noqa: E741  (the type of a saga's result is not known until `returns`)

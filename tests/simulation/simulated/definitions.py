@@ -15,8 +15,8 @@ from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Definition, Delay, Map, Repeat, Savepoint, Undo, Wait, every_step
 from goconductor.saga.definition import Step as DefinedStep
 from goconductor.saga.retry import Retry
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import WrittenDefinition
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import WrittenDefinition
 from tests.simulation.simulated.grouping import grouped
 from tests.simulation.simulated.repeats import repeats
 from tests.simulation.simulated.services import CODE, PARTICIPANTS

@@ -7,8 +7,8 @@ import random
 from msgspec.structs import replace
 
 from goconductor.saga.definition import Definition, Step, with_body
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import Case, WrittenStep, of_plain, of_steps
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import Case, WrittenStep, of_plain, of_steps
 
 
 def grouped(definition: Definition) -> Definition:

@@ -16,10 +16,10 @@ from goconductor.saga.definition import Undo as UndoDefinition
 from goconductor.saga.types.references import by_position
 from goconductor.saga.writing.code import Code
 from goconductor.saga.writing.fields import joinable
+from goconductor.saga.writing.groups.forms import below
 from goconductor.saga.writing.optional import Optional
 from goconductor.saga.writing.steps import Step
 from goconductor.saga.writing.undo import Undo
-from goconductor.saga.writing.written.forms import below
 
 
 class Named(abc.ABC):

@@ -18,10 +18,10 @@ from goconductor.saga.writing.adding.calls import Calls
 from goconductor.saga.writing.adding.collected import Collected, Frame, Named, Nested
 from goconductor.saga.writing.adding.waits import Waits
 from goconductor.saga.writing.fields import placed
+from goconductor.saga.writing.groups.forms import Case as CaseDefinition
+from goconductor.saga.writing.groups.forms import WrittenStep, below, of_steps
 from goconductor.saga.writing.options import check_options
 from goconductor.saga.writing.steps import MapOptions, RepeatOptions, Step
-from goconductor.saga.writing.written.forms import Case as CaseDefinition
-from goconductor.saga.writing.written.forms import WrittenStep, below, of_steps
 
 
 class Steps(Calls, Waits):

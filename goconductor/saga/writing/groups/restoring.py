@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from goconductor.errors import DefinitionError
 from goconductor.saga.definition import Definition, Step, definition_of, every_step, with_body
-from goconductor.saga.writing.written.compiling import compiled
-from goconductor.saga.writing.written.forms import (
+from goconductor.saga.writing.groups.compiling import compiled
+from goconductor.saga.writing.groups.forms import (
     Case,
     WrittenChild,
     WrittenDefinition,
@@ -32,7 +32,7 @@ from goconductor.saga.writing.written.forms import (
     in_form,
     of_plain,
 )
-from goconductor.saga.writing.written.shortening import shortened
+from goconductor.saga.writing.groups.shortening import shortened
 
 _CASE = re.compile(r'\((?P<when>.*?)\n\) \? dyn\((?P<case>"(?:[^"\\]|\\.)*")\) : ', re.DOTALL)
 _LAST_CASE = re.compile(r'dyn\((?P<case>"(?:[^"\\]|\\.)*")\)')

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from goconductor.saga.writing.written.forms import WrittenStep, below
+from goconductor.saga.writing.groups.forms import WrittenStep, below
 
 
 class Names:

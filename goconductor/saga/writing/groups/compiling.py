@@ -7,7 +7,7 @@ that is its name. Who comes after the switch comes after whichever case ran. A g
 its value is called ``<group>.when``.
 
 Steps inside get longer ids: ``group.step``, ``switch.case.step``. A name is looked up from the inside out, first among the steps
-beside it, and a full id is found everywhere (:mod:`goconductor.saga.writing.written.names`). The body of a map or a repeat is
+beside it, and a full id is found everywhere (:mod:`goconductor.saga.writing.groups.names`). The body of a map or a repeat is
 compiled by itself, with names of its own. A definition without groups and switches is its own compiled form.
 """
 
@@ -27,7 +27,7 @@ from goconductor.saga.definition import Binding, Child, Definition, Map, Repeat,
 from goconductor.saga.expressions.condition_text import ROOTS, renamed
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.ids import is_name
-from goconductor.saga.writing.written.forms import (
+from goconductor.saga.writing.groups.forms import (
     Case,
     WrittenChild,
     WrittenDefinition,
@@ -37,7 +37,7 @@ from goconductor.saga.writing.written.forms import (
     of_steps,
     texts,
 )
-from goconductor.saga.writing.written.names import Names
+from goconductor.saga.writing.groups.names import Names
 
 CASES_MAX = 20
 """Greatest number of cases of a switch."""

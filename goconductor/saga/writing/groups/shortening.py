@@ -10,15 +10,15 @@ from goconductor.errors import PayloadError
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Step, Undo, with_body
 from goconductor.saga.expressions.condition_text import renamed
-from goconductor.saga.writing.written.forms import Case, WrittenDefinition, WrittenStep, below, of_steps
-from goconductor.saga.writing.written.names import Names
+from goconductor.saga.writing.groups.forms import Case, WrittenDefinition, WrittenStep, below, of_steps
+from goconductor.saga.writing.groups.names import Names
 
 
 def shortened(definition: WrittenDefinition, *, full_names: bool) -> WrittenDefinition:
     """Return a definition that gives full names with shorter ones that mean the same, most probably: who calls compares versions.
 
     Args:
-        definition: as :mod:`goconductor.saga.writing.written.restoring` has read it.
+        definition: as :mod:`goconductor.saga.writing.groups.restoring` has read it.
         full_names: whether only ``after`` (which then names groups, not their last steps) and conditions are written anew.
     """
     short = _Shortener(Names(definition.steps, full_names=False), keeps=full_names)
