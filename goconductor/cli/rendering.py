@@ -92,7 +92,7 @@ def tree(detail: SagaDetail, took: Mapping[str, str] | None = None) -> Tree:
         if took and step.id in took:
             words.append(f"  {took[step.id]}", "dim")
         if len(step.after) > 1:
-            words.append(plain(f"  after {', '.join(step.after)}"), "dim")
+            words.append(plain(f"  after {', '.join(step.follows or step.after)}"), "dim")
         node = path[-1].add(words)
         begins_branch = follow[step.after[0] if step.after else ""] > 1 and len(step.after) < 2
         outside[step.id] = path

@@ -94,6 +94,9 @@ class StepDetail(Document):
     allowed: Annotated[list[Request], Field(description="what it accepts now")] = []
     owner: Annotated[str | None, Field(description="the instance that runs it now")] = None
     after: list[str] = Field(description="the steps before it")
+    follows: Annotated[
+        list[str], Field(description="the same as it was written: a group or a switch in place of the last steps of it")
+    ] = []
 
 
 class ParentDetail(Document):

@@ -18,6 +18,7 @@ from goconductor.saga.features import features_of
 from goconductor.saga.ids import is_name, is_saga_name
 from goconductor.saga.plan import plan
 from goconductor.saga.writing.as_python import as_python
+from goconductor.saga.writing.groups.differences import differences
 
 PACK: dict[str, Any] = {"id": "pack", "run": "shipping.pack", "inputs": {"sku": {"ref": "$.input.sku"}}}
 SCHEMA = {"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"], "additionalProperties": False}
@@ -121,7 +122,7 @@ def test_a_difference_is_told_in_its_own_words() -> None:
     one, other = (plan(read(document(PARCEL | {"saga": INSIDE | {"priority": each}}, CHARGE))) for each in (1, 2))
     assert one.version != other.version
     found = compare(one, other)
-    assert found.changes == ("step 'parcel': in its saga, the saga's priority is 2, and was 1",)
+    assert differences(one, other) == ("step 'parcel': in its saga, the saga's priority is 2, and was 1",)
     assert found.holding == ("parcel",)
 
 

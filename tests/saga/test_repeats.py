@@ -19,6 +19,7 @@ from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
 from goconductor.saga.plan import plan
 from goconductor.saga.writing.as_python import as_python
+from goconductor.saga.writing.groups.differences import differences
 
 
 def defined(*steps: dict[str, Any], **others: Any) -> Definition:
@@ -159,7 +160,7 @@ def test_what_differs_between_two_versions_is_told() -> None:
     old, new = plan(defined(repeated())), plan(defined(repeated(of={"max": 9})))
     compared = compare(old, new)
     assert compared.holding == ("poll",)
-    assert compared.changes == ("step 'poll': the 'max' of its repeat is 9, and was 5",)
+    assert differences(old, new) == ("step 'poll': the 'max' of its repeat is 9, and was 5",)
 
 
 def test_the_same_definition_in_python_and_as_a_diagram() -> None:

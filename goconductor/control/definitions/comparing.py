@@ -12,6 +12,8 @@ from goconductor.control.models import Document
 from goconductor.engine.node import Node
 from goconductor.saga.comparing import Comparison, compare
 from goconductor.saga.plan import Plan
+from goconductor.saga.writing.groups.differences import differences
+from goconductor.saga.writing.groups.parts import begun_first
 
 
 class DefinitionDiff(Document):
@@ -28,15 +30,15 @@ class DefinitionDiff(Document):
 
 def diff_of(old: Plan, new: Plan) -> DefinitionDiff:
     """Compare two versions that are at hand."""
-    found = compare(old, new)
+    found, changes = compare(old, new), differences(old, new)
     return DefinitionDiff(
         saga=old.name,
         old=old.version,
         new=new.version,
-        changes=list(found.changes),
+        changes=list(changes),
         holding=list(found.holding),
         stays=found.stays or None,
-        summary=_summary(found, len(old.steps)),
+        summary=_summary(found, old, changed=bool(changes)),
     )
 
 
@@ -57,13 +59,14 @@ async def diff(actor: Actor, node: Node, saga: str, old: str | None, new: str | 
     return diff_of(await plan_of(node, saga, old), await plan_of(node, saga, new))
 
 
-def _summary(found: Comparison, steps: int) -> str:
-    if not found.changes:
+def _summary(found: Comparison, old: Plan, *, changed: bool) -> str:
+    if not changed:
         return "Both are the same version."
     if found.stays:
         return f"No running saga could go on under the new version: {found.stays}."
     if not found.holding:
         return "A running saga could go on under the new version, wherever it stands."
-    if len(found.holding) == steps:
+    if len(found.holding) == len(old.steps):
         return "A running saga could go on under the new version only before its first step has begun."
-    return f"A running saga could go on under the new version while none of these steps has begun: {', '.join(found.holding)}."
+    holding = ", ".join(begun_first(old, found.holding))
+    return f"A running saga could go on under the new version while none of these steps has begun: {holding}."

@@ -31,11 +31,11 @@ from goconductor.ports.store import StoredDefinition
 from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
-from goconductor.saga.comparing import compare
 from goconductor.saga.data.values import canonical
 from goconductor.saga.definition import Child, Definition, every_step
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.saga.plan import Plan
+from goconductor.saga.writing.groups.differences import differences
 from goconductor.system import checking as system
 
 logger = logger_of("goconductor.control")
@@ -196,7 +196,7 @@ async def _edit(actor: Actor, node: Node, flow: str, edit: Edit, made_of: str | 
             features=await node.definitions.features_below(plan),
         )
         if await node.store.definitions.supersede(new, made_of=version):
-            told = compare(current, plan).changes if current is not None else ("it is new",)
+            told = differences(current, plan) if current is not None else ("it is new",)
             logger.info("flow %r is at version %s now, by %s: %s", flow, plan.version, actor.name or "anybody", "; ".join(told))
             return _detail(plan, plan.version)
         # somebody else's edit came first, and this one is made anew
@@ -219,7 +219,7 @@ async def _made_before(node: Node, flow: str, edit: Edit, made_of: str, now: tup
         repeated = False
     if repeated:
         return _detail(current, version)
-    raise FlowChangedError(flow, version, compare(old, current).changes)
+    raise FlowChangedError(flow, version, differences(old, current))
 
 
 async def _stored(node: Node, flow: str, version: str | None = None) -> StoredDefinition | None:

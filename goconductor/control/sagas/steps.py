@@ -21,6 +21,7 @@ from goconductor.saga.definition import Undo, Wait
 from goconductor.saga.growth import split
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import Plan
+from goconductor.saga.writing.groups.parts import called, why
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,7 @@ def describe(plan: Plan, state: SagaState, name: str, around: Surroundings, allo
         allowed=list(allowed),
         owner=owner,
         after=list(plan.predecessors[name]),
+        follows=called(plan, plan.predecessors[name], name),
     )
 
 
@@ -153,6 +155,10 @@ def _status(plan: Plan, state: SagaState, name: str, around: Surroundings, owner
             return StepStatus.FAILED, "it has no effect and never will have one"
         case ActionStatus.SUCCEEDED if name in plan.savepoints:
             return StepStatus.SUCCEEDED, _way(plan, state, name)
+        case ActionStatus.SUCCEEDED | ActionStatus.SKIPPED:
+            skipped = step.action.status is ActionStatus.SKIPPED
+            decided = why(plan, name, lambda each: state.step(each).output, skipped=skipped)
+            return StepStatus(step.action.status.value), decided
         case _:
             return StepStatus(step.action.status.value), None
 
@@ -198,7 +204,7 @@ def _pending(plan: Plan, state: SagaState, name: str) -> tuple[StepStatus, str |
         return StepStatus.PENDING, _held_back(state)
     before = [step for step in plan.predecessors[name] if state.step(step).action.status not in DONE_ACTIONS]
     if before:
-        return StepStatus.WAITING, f"waits for {', '.join(before)}"
+        return StepStatus.WAITING, f"waits for {', '.join(called(plan, before, name))}"
     return StepStatus.PENDING, _slotless(plan, name) if plan.bounded else None
 
 

@@ -606,7 +606,7 @@ class ParentDetail(_message.Message):
     def __init__(self, saga_id: _Optional[str] = ..., step: _Optional[str] = ..., round: _Optional[int] = ..., attempt: _Optional[int] = ..., undoes: bool = ...) -> None: ...
 
 class StepDetail(_message.Message):
-    __slots__ = ("id", "run", "undo", "status", "reason", "waits_for", "attempt", "compensation_attempt", "error", "traceback", "output", "edited", "round", "allowed", "owner", "after", "saga", "started")
+    __slots__ = ("id", "run", "undo", "status", "reason", "waits_for", "attempt", "compensation_attempt", "error", "traceback", "output", "edited", "round", "allowed", "owner", "after", "saga", "started", "follows")
     ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     UNDO_FIELD_NUMBER: _ClassVar[int]
@@ -625,6 +625,7 @@ class StepDetail(_message.Message):
     AFTER_FIELD_NUMBER: _ClassVar[int]
     SAGA_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWS_FIELD_NUMBER: _ClassVar[int]
     id: str
     run: str
     undo: str
@@ -643,7 +644,8 @@ class StepDetail(_message.Message):
     after: _containers.RepeatedScalarFieldContainer[str]
     saga: str
     started: str
-    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., undo: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., waits_for: _Optional[_Union[WaitDetail, _Mapping]] = ..., attempt: _Optional[int] = ..., compensation_attempt: _Optional[int] = ..., error: _Optional[str] = ..., traceback: _Optional[str] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., edited: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., round: _Optional[int] = ..., allowed: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., after: _Optional[_Iterable[str]] = ..., saga: _Optional[str] = ..., started: _Optional[str] = ...) -> None: ...
+    follows: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., undo: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., waits_for: _Optional[_Union[WaitDetail, _Mapping]] = ..., attempt: _Optional[int] = ..., compensation_attempt: _Optional[int] = ..., error: _Optional[str] = ..., traceback: _Optional[str] = ..., output: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., edited: _Optional[_Union[_values_pb2.Value, _Mapping]] = ..., round: _Optional[int] = ..., allowed: _Optional[_Iterable[str]] = ..., owner: _Optional[str] = ..., after: _Optional[_Iterable[str]] = ..., saga: _Optional[str] = ..., started: _Optional[str] = ..., follows: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WaitDetail(_message.Message):
     __slots__ = ("event", "approval", "round", "since", "until")

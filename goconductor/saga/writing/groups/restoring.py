@@ -52,15 +52,35 @@ def written(definition: Definition, *, full_names: bool = False) -> WrittenDefin
     """
     as_it_is = of_plain(definition)
     sagas = any(step.saga is not None and step.saga.steps for step in every_step(definition.steps)) and not full_names
-    if not sagas and not any("." in step.id for step in every_step(definition.steps)):
+    if not sagas and not _may_have_frames(definition):
         return as_it_is
     with suppress(_Unlike):
-        steps = _with_sagas(definition.steps) if sagas else definition.steps
-        restored = replace(as_it_is, steps=tuple(_sequence(steps, "", in_order=False)))
+        restored = _restored(definition, _with_sagas(definition.steps) if sagas else definition.steps)
         for made in (shortened(restored, full_names=full_names), restored):
             if _means(made, definition, full_names=full_names):
                 return made
     return as_it_is
+
+
+def in_full(definition: Definition) -> WrittenDefinition:
+    """Return a definition with its groups and switches, in which full names stand everywhere, so that each has one meaning.
+
+    Two versions can be compared by it. Sagas that are written inside stay compiled: they are definitions of their own.
+    """
+    if _may_have_frames(definition):
+        with suppress(_Unlike):
+            restored = _restored(definition, definition.steps)
+            if _means(restored, definition, full_names=False):
+                return restored
+    return of_plain(definition)
+
+
+def _may_have_frames(definition: Definition) -> bool:
+    return any("." in step.id for step in every_step(definition.steps))
+
+
+def _restored(definition: Definition, steps: Iterable[Step]) -> WrittenDefinition:
+    return replace(of_plain(definition), steps=tuple(_sequence(steps, "", in_order=False)))
 
 
 def _with_sagas(steps: Iterable[Step]) -> Iterator[Step]:
