@@ -32,7 +32,7 @@ MESSAGE_BYTES_MAX = 1_000
 """Greatest length of the sentence on the way, in bytes."""
 PLACES_BYTES_MAX = 2_600
 """Greatest size of all places together, in bytes."""
-PLACE_CHARACTERS_MAX = 300
+PLACE_CHARACTERS_MAX = 500
 """Number of characters of a fault that fit into an error's details."""
 RETRY_SECONDS = 1
 """Seconds after which a client is asked to try again."""

@@ -64,7 +64,7 @@ def test_what_can_run_and_is_hardly_meant_is_refused(tmp_path: Path) -> None:
     path.write_text("{name: order, steps: [{id: a, run: a.b, compensation: false}, {id: b, run: a.b, after: [a]}]}")
     answer = Prompt().run("definition", "check", str(path))
     assert (answer.code, answer.lines[0]) == (1, f"{path}: saga order can run, but hardly as it is meant:")
-    assert "a succeeds, b fails, and nothing undoes it" in answer.lines[1]
+    assert "Path: a succeeds → b fails → what a has done stays." in answer.lines[1]
 
 
 def test_the_standard_input_is_a_file_too() -> None:

@@ -23,10 +23,10 @@ CHARGE = Step(id="charge", run="payments.charge", after=("reserve",), pivot=True
 
 def test_a_step_that_nothing_undoes_says_so() -> None:
     (doubt,) = of(RESERVE, CHARGE)
-    assert "reserve succeeds, charge fails, and nothing undoes it" in doubt
+    assert "Path: reserve succeeds → charge fails → what reserve has done stays." in doubt
     assert "undo: none" in doubt
     beside = of(RESERVE, Step(id="look", run="stock.look"))
-    assert "reserve succeeds, look fails beside it" in beside[0]
+    assert "reserve succeeds → look fails beside it" in beside[0]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_steps_of_a_map_are_looked_at() -> None:
     do = (Step(id="reserve", run="stock.reserve", compensation=False),)
     lines = Step(id="lines", map=Map(over="$.input.lines", do=do))
     (doubt,) = of(lines, Step(id="charge", run="a.b", after=("lines",), pivot=True))
-    assert "lines succeeds, charge fails, and nothing undoes it" in doubt
+    assert "Path: lines succeeds → charge fails → what reserve has done stays." in doubt
 
 
 def test_a_step_that_never_runs_is_named() -> None:

@@ -119,7 +119,7 @@ def test_an_undo_in_a_map_takes_null_where_a_sibling_may_be_skipped() -> None:
     lines = definition.steps[0].map
     assert lines is not None
     [problem] = unfit_undo(definition, lines.do[1], Code())
-    assert "null on the path 'weigh' is skipped → 'reserve' → the saga turns back" in problem
+    assert "Path: weigh is skipped → reserve → the saga turns back." in problem
 
 
 def test_a_join_that_needs_not_all_items_is_a_feature_of_its_own() -> None:

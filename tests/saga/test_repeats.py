@@ -146,7 +146,7 @@ def test_an_undo_takes_null_where_there_was_no_turn_before() -> None:
 
     (step,) = definition.steps[0].body
     (problem,) = unfit_undo(definition, step, Strict())
-    assert "is null on the path 'ask' has run in the first turn → the saga turns back" in problem
+    assert "Path: ask runs in the first turn → the saga turns back." in problem
 
 
 def test_a_condition_that_never_holds_is_doubted() -> None:

@@ -44,8 +44,14 @@ def test_an_undo_refers_to_the_input_to_its_own_step_and_to_those_before(ref: st
 @pytest.mark.parametrize(
     ("charge", "problem"),
     [
-        ({"undo": reads("$.steps.look.output")}, "on the path reserve → charge → the saga turns back that step has never run"),
-        ({"undo": reads("$.steps.mail.output")}, "on the path reserve → charge → the saga turns back that step has never run"),
+        (
+            {"undo": reads("$.steps.look.output")},
+            "Path: reserve → charge → the saga turns back → the undo of charge asks",
+        ),
+        (
+            {"undo": reads("$.steps.mail.output")},
+            "→ the undo of charge asks for mail",
+        ),
         ({"undo": reads("$.steps.chrage.output")}, "'chrage', which is not a step of this saga"),
         ({"undo": reads("$.steps[*]")}, "input 'of' of the undo of step 'charge' refers to '$.steps[*]'"),
         ({"undo": Declared(run="refund")}, "the undo of step 'charge' runs 'refund'; name its code as 'participant.step'"),
@@ -97,17 +103,17 @@ def code() -> StepRegistry:
         (
             {},
             Declared(run="ledger.refund", inputs={"receipt": Binding(ref="$.steps.charge.output")}),
-            "is null on the path nobody knows whether 'charge' ran → the saga turns back, which 'ledger.refund' does not take",
+            "let it take None there as well. Path: nobody knows whether charge ran → the saga turns back.",
         ),
         (
             {},
             Declared(run="ledger.refund", inputs={"receipt": Binding(ref="$.steps.skipped.output")}),
-            "is null on the path 'skipped' is skipped → 'charge' → the saga turns back",
+            "Path: skipped is skipped → charge → the saga turns back.",
         ),
         (
             {},
             Declared(run="ledger.refund", inputs={"receipt": Binding(ref="$.steps.allowed.output")}),
-            "is null on the path 'allowed' fails, and the saga goes on → 'charge' → the saga turns back",
+            "Path: allowed fails, and the saga goes on → charge → the saga turns back.",
         ),
         ({}, Declared(run="ledger.careful"), "gives 'ledger.careful' no value for its input 'receipt'"),
         ({}, Declared(run="ledger.careful", inputs={"recipt": Binding(value=None)}), "an input 'recipt' that it does not take"),

@@ -14,6 +14,7 @@ from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.constructs import locks
 from goconductor.saga.checking.doubts import doubts
+from goconductor.saga.checking.fault import within
 from goconductor.saga.data.values import canonical, check_value, decode
 from goconductor.saga.definition import Definition, each_saga
 from goconductor.saga.writing.groups.compiling import compiled
@@ -98,5 +99,5 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         version=definition.version,
         steps=len(definition.steps),
         problems=doubts(definition),
-        advice=[f"{where}{advice}" for where, saga in each_saga(definition) for advice in locks.circles(saga)],
+        advice=[within(where, advice) for where, saga in each_saga(definition) for advice in locks.circles(saga)],
     )

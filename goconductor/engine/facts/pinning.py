@@ -23,6 +23,7 @@ from goconductor.saga import plan as plans
 from goconductor.saga.checking.code import InputOf, unfit_child
 from goconductor.saga.checking.constructs.children import DEPTH_MAX, cannot_undo_itself
 from goconductor.saga.checking.constructs.undo import unfit_nulls
+from goconductor.saga.checking.fault import within
 from goconductor.saga.checking.known import Known
 from goconductor.saga.definition import (
     Child,
@@ -86,7 +87,7 @@ class Pinning:
             try:
                 inside = await self._inside(written, known)
             except DefinitionError as error:
-                found += [f"{in_saga_of(step)}{problem}" for problem in error.problems]
+                found += [within(in_saga_of(step), problem) for problem in error.problems]
                 continue
             sagas[id(step)] = msgspec.structs.replace(child_of(inside.definition), name=inside.name, version=inside.version)
             if (below := await self._depth(inside)) >= DEPTH_MAX:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from goconductor.errors import ConditionError
+from goconductor.saga.checking.fault import Fault, within
 from goconductor.saga.definition import Definition, Step, StepRole, each_saga, every_step
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.graph import reachable
@@ -22,7 +23,7 @@ def doubts(definition: Definition) -> list[str]:
     Args:
         definition: one that can run.
     """
-    return [where + doubt for where, saga in each_saga(definition) for doubt in _of_saga(saga)]
+    return [within(where, doubt) for where, saga in each_saga(definition) for doubt in _of_saga(saga)]
 
 
 def _of_saga(definition: Definition) -> Iterator[str]:
@@ -51,7 +52,12 @@ def _false(step: Step, source: str | None, what: str) -> Iterator[str]:
         if not condition.holds({}):
             yield what
     except ConditionError as error:
-        yield f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition."
+        yield Fault(
+            f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition.",
+            f"{step.id} has its turn",
+            "its condition cannot be evaluated",
+            "the saga turns back, or after the pivot is stuck",
+        )
 
 
 def _left_standing(plan: Plan, steps: Iterable[Step]) -> Iterator[str]:
@@ -62,16 +68,18 @@ def _left_standing(plan: Plan, steps: Iterable[Step]) -> Iterator[str]:
                 continue
             if (path := _path(plan, top.id)) is None:
                 continue  # no other step can turn the saga back
-            yield (
-                f"what step {step.id!r} does stays where the saga turns back: {path}, and nothing undoes it; say undo: none (in "
-                "Python undo='none') if nothing needs to, else give it an undo, or its service a compensation."
+            yield Fault(
+                f"what step {step.id!r} does stays where the saga turns back, as nothing undoes it; say undo: none (in Python "
+                "undo='none') if nothing needs to, else give it an undo, or its service a compensation.",
+                *path,
+                f"what {step.id} has done stays",
             )
 
 
-def _path(plan: Plan, step: str) -> str | None:
+def _path(plan: Plan, step: str) -> tuple[str, str] | None:
     """Return a path on which the saga turns back after a step has run; None where no other step can fail then."""
     if (later := next(iter(plan.successors[step]), None)) is not None:
-        return f"{step} succeeds, {later} fails"
+        return f"{step} succeeds", f"{later} fails"
     before = reachable(plan.predecessors, step)
     beside = next((name for name in plan.order if name != step and name not in before), None)
-    return None if beside is None else f"{step} succeeds, {beside} fails beside it"
+    return None if beside is None else (f"{step} succeeds", f"{beside} fails beside it")

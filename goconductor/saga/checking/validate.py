@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import durations, expressions
 from goconductor.saga.checking.code import unfit_reads, unfit_written
-from goconductor.saga.checking.constructs import children, locks, savepoints, tolerated, undo
+from goconductor.saga.checking.constructs import children, locks, pivot, savepoints, tolerated, undo
 from goconductor.saga.checking.constructs.growth import (
     behind_pivot,
     called_alike,
@@ -26,6 +27,7 @@ from goconductor.saga.checking.constructs.growth import (
     too_deep,
 )
 from goconductor.saga.checking.constructs.waits import Asked, asked_of, names_twice, of_delay, of_value, of_wait
+from goconductor.saga.checking.fault import Fault, path_to, some, within
 from goconductor.saga.checking.known import Known
 from goconductor.saga.checking.references import asked
 from goconductor.saga.data.references import Reference
@@ -34,7 +36,7 @@ from goconductor.saga.data.values import check_value
 from goconductor.saga.definition import PRIORITY_MAX, Binding, Definition, Step, every_step
 from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, MAP_WALKED, compile_condition
-from goconductor.saga.graph import followers, predecessors, reachable
+from goconductor.saga.graph import predecessors, reachable
 from goconductor.saga.growth import DEPTH_MAX, STEPS_MAX
 from goconductor.saga.ids import is_name, is_saga_name, is_step_id, split_target
 
@@ -95,7 +97,7 @@ def problems(definition: Definition, *, stored: bool = False, inside: bool = Fal
         found += unfit_reads(definition.steps, Known(schema=schema))
     if not stored:
         found += unfit_written(definition)
-    found.extend(_around_pivot(definition, edges))
+    found.extend(pivot.problems(definition, edges))
     found.extend(children.problems(definition, edges))
     found.extend(children.of_written(definition, partial(problems, stored=stored, inside=True)))
     found.extend(locks.problems(definition, edges))
@@ -177,8 +179,11 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
-        cycle = " → ".join(reversed(error.args[1]))
-        found.append(f"steps wait for one another in a cycle: {cycle}; remove one of these dependencies.")
+        cycle = _from_its_least(error.args[1][:0:-1])
+        waiting = some(f"{step} waits for {before}" for step, before in pairwise(cycle))
+        found.append(
+            Fault(f"steps wait for one another in a cycle: {' → '.join(cycle)}; remove one of these dependencies.", *waiting)
+        )
     found += names_twice(definition)
     for step in definition.steps:
         _conditions(step, seen, edges, found)
@@ -194,11 +199,17 @@ def _of_steps(definition: Definition, seen: _Seen, found: list[str], *, stored: 
             _of_steps(body, around, inside, stored=stored)
             if step.repeat is not None:
                 until = Asked("its 'until'", partial(compile_condition, step.repeat.until, around.roots))
-                _asks(until, around, around.beside, inside)
+                _asks(until, around, around.beside, inside, partial(path_to, edges, step.id))
                 inside += _in_any_order([until], definition.input_schema or {}) if not stored else ()
-            found += [f"in {kind_of(step)} {step.id!r}: {each}" for each in inside]
+            found += [within(f"in {kind_of(step)} {step.id!r}: ", each) for each in inside]
             found += savepoints.inside(step)
     return edges
+
+
+def _from_its_least(cycle: list[str]) -> list[str]:
+    """Return a cycle so that it begins and ends with its least name: the same definition has the same fault everywhere."""
+    place = cycle.index(min(cycle))
+    return [*cycle[place:], *cycle[: place + 1]]
 
 
 def _of_itself(step: Step, *, stored: bool) -> list[str]:
@@ -302,17 +313,22 @@ def _refers(binding: Binding, what: str, seen: _Seen, found: list[str]) -> str:
 def _conditions(step: Step, seen: _Seen, edges: dict[str, set[str]], found: list[str]) -> None:
     if step.when is not None and step.pivot:
         found.append(
-            f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
-            "put the condition on the steps around it."
+            Fault(
+                f"pivot {step.id!r} has a condition; a saga must know where it stops being undone: "
+                "put the condition on the steps around it.",
+                *path_to(edges, step.id)[:-1],
+                f"{step.id} is skipped",
+                "no step of the saga is its point of no return",
+            )
         )
     asked = [*asked_of(step, seen.roots)]
     before = reachable(edges, step.id) if asked else frozenset[str]()
     for each in asked:
-        _asks(each, seen, before, found)
+        _asks(each, seen, before, found, partial(path_to, edges, step.id))
 
 
-def _asks(asked: Asked, seen: _Seen, before: frozenset[str], found: list[str]) -> None:
-    """Find what is wrong with an expression, before whose step some come."""
+def _asks(asked: Asked, seen: _Seen, before: frozenset[str], found: list[str], path: Callable[[], Iterable[str]]) -> None:
+    """Find what is wrong with an expression, before whose step some come, on a path that leads there."""
     what = asked.what
     try:
         condition = asked.compiled()
@@ -323,7 +339,9 @@ def _asks(asked: Asked, seen: _Seen, before: frozenset[str], found: list[str]) -
         if name not in seen.beside and name not in seen.outside:
             found.append(f"{what} asks for step {name!r}, which is not a step of this saga; correct the name.")
         elif name not in before and (name in seen.beside or name not in seen.before):
-            found.append(f"{what} asks for step {name!r}, which does not come before it; add it to 'after'.")
+            text = f"{what} asks for step {name!r}, which does not come before it; add it to 'after'."
+            *earlier, last = path()
+            found.append(Fault(text, *(each for each in earlier if each != name), f"{last} asks for {name}, which has not run"))
     for _, name, *_ in sorted(path for path in condition.named if path[0] == "steps" and path[2:3] == ("output",)):
         if name in seen.maps:
             found.append(f"{what} asks for the output of map {name!r}; ask for its size: steps.{name}.size.")
@@ -356,35 +374,3 @@ def _is_map(schema: Mapping[str, Any], path: Iterable[str]) -> bool:
             named = properties.get(key) if isinstance(properties, Mapping) else None
             place = place.get("additionalProperties") if named is None else named
     return bool(place.get("type") == "object")
-
-
-def _around_pivot(definition: Definition, edges: dict[str, set[str]]) -> list[str]:
-    found: list[str] = []
-    pivots = [step.id for step in definition.steps if step.pivot]
-    if not pivots:
-        return found
-    if len(pivots) > 1:
-        found.append(f"it has {len(pivots)} pivots ({', '.join(pivots)}); a saga has at most one point of no return: keep one.")
-        return found
-    (pivot,) = pivots
-    before = reachable(edges, pivot)
-    after = reachable(followers(edges), pivot)
-    for step in definition.steps:
-        if step.id == pivot:
-            if step.compensation:
-                found.append(f"pivot {pivot!r} has a compensation that can never run; remove it, or make a later step the pivot.")
-            continue
-        if step.id in before:
-            continue
-        if step.id in after:
-            if step.compensation:
-                found.append(
-                    f"step {step.id!r} comes after the pivot {pivot!r} but has a compensation that can never run; "
-                    "move it before the pivot or remove the compensation."
-                )
-        else:
-            found.append(
-                f"step {step.id!r} runs beside the pivot {pivot!r}, so it could neither be compensated nor be sure to run; "
-                f"put it before the pivot (add {step.id!r} to the pivot's 'after') or after it."
-            )
-    return found

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from goconductor.saga.checking.constructs.waits import without_code
+from goconductor.saga.checking.fault import Fault, within
 from goconductor.saga.definition import (
     INSIDE,
     NOTHING,
@@ -69,9 +70,12 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
             if each.saga is None:
                 continue
             if each.undo == NOTHING and not behind:
-                yield (
+                yield Fault(
                     f"step {each.id!r} starts a saga, and says that nothing undoes it; leave undo out, and the saga undoes "
-                    "itself, or declare one ('participant.step')."
+                    "itself, or declare one ('participant.step').",
+                    f"{each.id} succeeds",
+                    "a later step fails",
+                    f"what the saga of {each.id} has done stays",
                 )
             elif not behind and each.undo is None and (inner := _pivot_of(each.saga.steps)) is not None:
                 yield cannot_undo_itself(each, "the saga that is written in it", inner)
@@ -95,9 +99,12 @@ def cannot_undo_itself(step: Step, saga: str, pivot: str) -> str:
         saga: its saga, in words.
         pivot: that saga's pivot.
     """
-    return (
+    return Fault(
         f"step {step.id!r} starts {saga}, which cannot undo itself once its pivot {pivot!r} has succeeded, and this saga may "
-        "turn back; give the step an undo ('participant.step'), or put it after the pivot."
+        "turn back; give the step an undo ('participant.step'), or put it after the pivot.",
+        f"{pivot} succeeds in the saga of {step.id}",
+        "a later step of this saga fails",
+        f"what {pivot} has done stays",
     )
 
 
@@ -117,4 +124,4 @@ def of_written(definition: Definition, look: Callable[[Definition], list[str]]) 
                 f"{SAGA_CHARACTERS_MAX} characters; mend the ids, or give it shorter ones."
             )
         else:
-            yield from (f"{in_saga_of(step)}{problem}" for problem in look(child))
+            yield from (within(in_saga_of(step), problem) for problem in look(child))

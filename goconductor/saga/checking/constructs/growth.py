@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from goconductor.saga.checking.constructs.waits import without_code
+from goconductor.saga.checking.fault import Fault, path_between
 from goconductor.saga.definition import Definition, Map, Repeat, Step, Undo, every_step
 from goconductor.saga.graph import followers, reachable
 from goconductor.saga.growth import DEPTH_MAX, INDEX_CHARACTERS, NAME_CHARACTERS_MAX, STEPS_MAX, TURNS_MAX
@@ -121,7 +122,12 @@ def _of_body(step: Step, above: tuple[str, ...]) -> Iterator[str]:
                 f"{NAME_CHARACTERS_MAX} are allowed; choose shorter ids."
             )
         if each.pivot:
-            yield f"pivot {each.id!r} is in {kind} {step.id!r}; a saga has one point of no return: make a step outside the pivot."
+            yield Fault(
+                f"pivot {each.id!r} is in {kind} {step.id!r}; a saga has one point of no return: make a step outside the pivot.",
+                f"{each.id} succeeds",
+                f"{each.id} fails in the next {'item' if step.map is not None else 'turn'}",
+                "the saga can neither turn back nor go on",
+            )
 
 
 def behind_pivot(definition: Definition, before: Mapping[str, set[str]]) -> Iterator[str]:
@@ -136,21 +142,27 @@ def behind_pivot(definition: Definition, before: Mapping[str, set[str]]) -> Iter
     for step in definition.steps:
         if not step.body or step.id not in after_pivot:
             continue
-        kind = kind_of(step)
+        kind, path = kind_of(step), path_between(before, pivot or "", step.id)
         for each in every_step(step.body):
             if each.compensation:
-                yield (
+                yield Fault(
                     f"step {each.id!r} in {kind} {step.id!r} comes after the pivot {pivot!r} but has a compensation that can "
-                    f"never run; move the {kind} before the pivot or remove the compensation."
+                    f"never run; move the {kind} before the pivot or remove the compensation.",
+                    *path,
+                    "the saga never turns back",
                 )
             if isinstance(each.undo, Undo):
-                yield (
+                yield Fault(
                     f"step {each.id!r} in {kind} {step.id!r} comes after the pivot {pivot!r}, so its undo can never run; "
-                    "remove it, or make a later step the pivot."
+                    "remove it, or make a later step the pivot.",
+                    *path,
+                    "the saga never turns back",
                 )
             if each.tolerated:
                 what = "allow_fail" if each.allow_fail else "a fallback"
-                yield (
+                yield Fault(
                     f"step {each.id!r} in {kind} {step.id!r} comes after the pivot {pivot!r} but has {what}; there a step is "
-                    f"tried until it succeeds: remove that, or move the {kind} before the pivot."
+                    f"tried until it succeeds: remove that, or move the {kind} before the pivot.",
+                    *path,
+                    f"{each.id} fails, and is tried again",
                 )

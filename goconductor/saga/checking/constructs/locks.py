@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 
 from goconductor.errors import PayloadError
+from goconductor.saga.checking.fault import Fault, path_between, path_to
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.definition import Binding, Definition, Lock, every_step
 from goconductor.saga.graph import followers, reachable
@@ -39,9 +40,12 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
             if each.locks:
                 around = "map" if step.map is not None else "repeat"
                 all_of = "items" if step.map is not None else "turns"
-                yield (
+                yield Fault(
                     f"step {each.id!r} in {around} {step.id!r} has locks; give them to the {around}, which asks for those of all "
-                    f"{all_of} at once."
+                    f"{all_of} at once.",
+                    f"one saga takes the lock of its first {all_of[:-1]}",
+                    f"another one, with its {all_of} in another order, takes that of its own first",
+                    "each waits for the other",
                 )
         if not step.locks:
             continue
@@ -50,9 +54,12 @@ def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> I
             yield f"step {step.id!r} runs no code, but has locks; give them to the step after it, or to the saga."
         if step.pivot or step.id in behind:
             where = "is the pivot" if step.pivot else f"comes after the pivot {pivot!r}"
-            yield (
+            yield Fault(
                 f"step {step.id!r} {where}, where the saga cannot give way any more, but has locks; "
-                "give them to a step before the pivot, or to the saga."
+                "give them to a step before the pivot, or to the saga.",
+                *(path_between(edges, pivot, step.id) if pivot is not None and not step.pivot else path_to(edges, step.id)),
+                "it waits for a lock whose holder waits for this saga",
+                "neither can turn back",
             )
 
 
@@ -113,10 +120,22 @@ def circles(definition: Definition) -> list[str]:
             if len(found) == CIRCLES_MAX:
                 return [*found, "there are more of these; mend the ones above first."]
             found.append(
-                f"steps {one!r} and {other!r} ask for locks {others[other]}, so two such sagas may wait for each other, and the "
-                "younger one turns back; let one step, or the saga, ask for all of them at once."
+                Fault(
+                    f"steps {one!r} and {other!r} ask for locks {others[other]}, so two such sagas may wait for each other, and "
+                    "the younger one turns back; let one step, or the saga, ask for all of them at once.",
+                    *_circle(one, other, keys),
+                )
             )
     return found
+
+
+def _circle(one: str, other: str, keys: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    """Yield how two sagas come to wait for each other: each holds what the other one wants."""
+    first, last = min(keys[one]), max(keys[other])
+    yield f"a saga takes {first} for {one}"
+    yield f"another one takes {last} for {other if first != last else one}, with other data"
+    yield f"the first one waits for {last} in {other}"
+    yield "the other one waits for what the first one holds"
 
 
 class _Alike:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from goconductor.errors import ConditionError, nearest
 from goconductor.saga.checking.constructs.waits import asked_of, without_code
+from goconductor.saga.checking.fault import Fault, path_between, path_to
 from goconductor.saga.definition import Definition, Savepoint, Step
 from goconductor.saga.expressions.condition_text import ROOTS, compared
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT
@@ -38,7 +39,8 @@ def inside(around: Step) -> Iterator[str]:
     for step in around.body:
         if step.savepoint is not None:
             where = f"stands in {kind} {around.id!r}, whose {parts} cannot go back alone"
-            yield f"savepoint {step.id!r} {where}; put it before the {kind}."
+            text = f"savepoint {step.id!r} {where}; put it before the {kind}."
+            yield Fault(text, step.id, f"a step after it fails in one of the {parts}", f"the other {parts} have gone on")
 
 
 def lacking_ways(definition: Definition) -> Iterator[str]:
@@ -77,14 +79,20 @@ def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator
     fallbacks = {step.fallback: step.id for step in definition.steps if step.fallback is not None}
     for name in found:
         if pivot is not None and pivot in all_before[name]:
-            yield (
+            yield Fault(
                 f"savepoint {name!r} comes after the pivot {pivot!r}, from where nothing goes back; put it before the pivot, "
-                "or make a later step the pivot."
+                "or make a later step the pivot.",
+                *path_between(before, pivot, name),
+                "a step after it fails, and is tried again",
             )
         elif not any(name in earlier for earlier in all_before.values()):
-            yield f"savepoint {name!r} has nothing after it, so nothing could fail; let steps come after it, or remove it."
+            text = f"savepoint {name!r} has nothing after it, so nothing could fail; let steps come after it, or remove it."
+            yield Fault(text, *path_to(before, name), "the saga ends")
         if name in fallbacks:
-            yield f"savepoint {name!r} is the fallback of step {fallbacks[name]!r}; let that one fall back on a step with code."
+            text = f"savepoint {name!r} is the fallback of step {fallbacks[name]!r}; let that one fall back on a step with code."
+            yield Fault(
+                text, f"{fallbacks[name]} succeeds", f"{name} is skipped", "a later step fails, and there is no way to take"
+            )
     said: set[tuple[str, str]] = set()
     for step in definition.steps:
         above = sorted(each for each in found if each in all_before[step.id])
@@ -92,7 +100,10 @@ def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator
             for other in above[number + 1 :]:
                 if (one, other) not in said and one not in all_before[other] and other not in all_before[one]:
                     said.add((one, other))
-                    yield (
+                    yield Fault(
                         f"savepoints {one!r} and {other!r} both come before step {step.id!r}, and neither before the other, so "
-                        f"nobody could say which is the nearer; let one come after the other."
+                        f"nobody could say which is the nearer; let one come after the other.",
+                        f"{one} and {other}, side by side",
+                        f"{step.id} fails",
+                        "the saga would take another way from one of them",
                     )

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from goconductor.errors import ConditionError
 from goconductor.saga.checking.constructs.waits import asked_of
+from goconductor.saga.checking.fault import Fault, path_between
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.graph import reachable, with_fallbacks
 
@@ -38,9 +39,12 @@ def problems(definition: Definition, before: Mapping[str, set[str]]) -> Iterator
     for step in definition.steps:
         for what, name, field in sorted(_failures_asked(step)):
             if name in before and name not in tolerated:
-                yield (
+                yield Fault(
                     f"{what} asks for steps.{name}.{field}, but the saga turns back where that step "
-                    f"fails; give step {name!r} allow_fail or a fallback."
+                    f"fails; give step {name!r} allow_fail or a fallback.",
+                    f"{name} fails",
+                    "the saga turns back",
+                    "nobody asks",
                 )
 
 
@@ -52,20 +56,33 @@ def _of_fallbacks(definition: Definition) -> Iterator[str]:
         if fallback is None:
             continue
         if step.allow_fail:
-            yield (
+            yield Fault(
                 f"step {step.id!r} has both allow_fail and a fallback; keep the fallback, and give that step allow_fail "
-                "where it may fail as well."
+                "where it may fail as well.",
+                f"{step.id} fails",
+                f"{fallback} fails as well",
+                "the saga could go on, or turn back",
             )
         if fallback not in steps:
             yield f"step {step.id!r} falls back on {fallback!r}, which is not a step of this saga; add it or correct the name."
         elif fallback == step.id:
-            yield f"step {step.id!r} falls back on itself; name another step."
+            yield Fault(
+                f"step {step.id!r} falls back on itself; name another step.", f"{step.id} fails", f"{step.id} waits for itself"
+            )
         elif first.setdefault(fallback, step.id) != step.id:
-            yield f"steps {first[fallback]!r} and {step.id!r} both fall back on {fallback!r}; give each a fallback of its own."
+            yield Fault(
+                f"steps {first[fallback]!r} and {step.id!r} both fall back on {fallback!r}; give each a fallback of its own.",
+                f"{first[fallback]} fails",
+                f"{step.id} fails",
+                f"{fallback} can stand for one of them only",
+            )
         elif steps[fallback].pivot:
-            yield (
+            yield Fault(
                 f"step {step.id!r} falls back on the pivot {fallback!r}, which must always run; "
-                "let both come before a step that is the pivot."
+                "let both come before a step that is the pivot.",
+                f"{step.id} succeeds",
+                f"{fallback} is skipped",
+                "no step of the saga is its point of no return",
             )
 
 
@@ -75,15 +92,21 @@ def _around_pivot(definition: Definition, tolerated: Mapping[str, Step], before:
         return
     what = {name: "allow_fail" if step.allow_fail else "a fallback" for name, step in tolerated.items()}
     if pivot.id in tolerated:
-        yield (
+        yield Fault(
             f"pivot {pivot.id!r} has {what[pivot.id]}; where it fails the saga must turn back: remove that, "
-            "or make a later step the pivot."
+            "or make a later step the pivot.",
+            f"{pivot.id} fails",
+            "the saga goes on",
+            "a later step fails, and nothing is undone",
         )
     for name in tolerated:
         if name != pivot.id and pivot.id in reachable(before, name):
-            yield (
+            yield Fault(
                 f"step {name!r} comes after the pivot {pivot.id!r} but has {what[name]}; there a step is tried until it "
-                "succeeds: remove that, or move the step before the pivot."
+                "succeeds: remove that, or move the step before the pivot.",
+                *path_between(before, pivot.id, name)[:-1],
+                f"{name} fails",
+                "it is tried again",
             )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from goconductor.errors import PayloadError
 from goconductor.saga.checking.constructs.waits import problems_of_wait
+from goconductor.saga.checking.fault import Fault, path_between, path_to
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Step, Undo, Wait
 from goconductor.saga.graph import reachable
@@ -71,13 +72,14 @@ def unfit_nulls(definition: Definition, step: Step, undo: Undo, code: Code) -> I
     for name, binding in undo.inputs.items():
         path = None if (owner := _owner(binding)) is None else _path_to_null(steps, step.id, owner)
         if path is None and _is_of_first_turn(binding):
-            path = f"{step.id!r} has run in the first turn → {TURNS_BACK}"
+            path = (f"{step.id} runs in the first turn", TURNS_BACK)
         if path is None and binding.optional:
-            path = f"the place is not there → {TURNS_BACK}"
+            path = (f"there is nothing at {binding.ref}", step.id, TURNS_BACK)
         if path is not None and code.refusal_of(name, None) is not None:
-            yield (
-                f"input {name!r} of the undo of step {step.id!r} is null on the path {path}, which {takes} does not take; "
-                "let it take None there as well."
+            yield Fault(
+                f"input {name!r} of the undo of step {step.id!r} may be null, which {takes} does not take; "
+                "let it take None there as well.",
+                *path,
             )
 
 
@@ -100,23 +102,32 @@ def _of_undo(
             yield f"the undo of step {step.id!r} runs {undo.run!r}; name its code as 'participant.step'."
     if step.pivot or (pivot is not None and pivot in reachable(edges, step.id)):
         where = "is the pivot" if step.pivot else f"comes after the pivot {pivot!r}"
-        yield f"step {step.id!r} {where}, so its undo can never run; remove it, or make a later step the pivot."
+        yield Fault(
+            f"step {step.id!r} {where}, so its undo can never run; remove it, or make a later step the pivot.",
+            *(path_between(edges, pivot, step.id) if pivot is not None and not step.pivot else path_to(edges, step.id)),
+            "the saga never turns back",
+        )
     before: AbstractSet[str] | None = None
     for what, binding in inputs_of(step):
         owner = _owner(binding)
         if owner in outside and owner not in edges:
-            yield (
+            yield Fault(
                 f"{what} refers to the output of {owner!r}, which there need not be: it does not come before the map; "
-                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after' of the map."
+                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after' of the map.",
+                *path_to(edges, step.id),
+                TURNS_BACK,
+                f"the undo of {step.id} asks for {owner}, which has not run",
             )
         if owner is None or owner not in edges or owner == step.id or owner in edges[step.id]:
             continue
         before = reachable(edges, step.id) if before is None else before
         if owner not in before:
-            yield (
-                f"{what} refers to the output of {owner!r}, which there need not be: on the path "
-                f"{' → '.join([*_way_to(step.id, edges), TURNS_BACK])} that step has never run; "
-                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after'."
+            yield Fault(
+                f"{what} refers to the output of {owner!r}, which there need not be; "
+                f"refer to the input, to {step.id!r} itself or to a step before it, or add {owner!r} to 'after'.",
+                *path_to(edges, step.id),
+                TURNS_BACK,
+                f"the undo of {step.id} asks for {owner}, which has not run",
             )
 
 
@@ -156,28 +167,16 @@ def _seen_from(step: Step, beside: tuple[Step, ...]) -> dict[str, Step] | None:
     return None if found is None else around | found
 
 
-def _path_to_null(steps: Mapping[str, Step], undone: str, owner: str) -> str | None:
+def _path_to_null(steps: Mapping[str, Step], undone: str, owner: str) -> tuple[str, ...] | None:
     """Return a path on which what an undo refers to is null."""
     if owner == undone:
-        return f"nobody knows whether {undone!r} ran → {TURNS_BACK}"
+        return (f"nobody knows whether {undone} ran", TURNS_BACK)
     step = steps.get(owner)
     if step is None:
         return None
     if step.when is not None:
-        return f"{owner!r} is skipped → {undone!r} → {TURNS_BACK}"
-    return (
-        f"{owner!r} fails, and the saga goes on → {undone!r} → {TURNS_BACK}"
-        if step.allow_fail or step.fallback == undone
-        else None
-    )
-
-
-def _way_to(step: str, edges: Mapping[str, AbstractSet[str]]) -> list[str]:
-    """Return steps that lead from the beginning to a step."""
-    way = [step]
-    while (before := min((each for each in edges.get(way[0], ()) if each not in way), default=None)) is not None:
-        way.insert(0, before)
-    return way
+        return (f"{owner} is skipped", undone, TURNS_BACK)
+    return (f"{owner} fails, and the saga goes on", undone, TURNS_BACK) if step.allow_fail or step.fallback == undone else None
 
 
 def _is_of_first_turn(binding: Binding) -> bool:

@@ -21,6 +21,7 @@ from msgspec.structs import asdict, replace
 
 from goconductor.errors import ConditionError, DefinitionError, PayloadError
 from goconductor.saga.checking import expressions
+from goconductor.saga.checking.fault import Fault, within
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Map, Repeat, Step, Undo, in_saga_of
@@ -142,7 +143,7 @@ class _Compiler:
     def _body(self, step: WrittenStep, inner: _Compiler, path: str) -> tuple[Step, ...]:
         made = tuple(inner.sequence(of_steps(step.body), "", in_order=False))
         kind = "map" if step.map is not None else "repeat"
-        self.problems += [f"in {kind} {below(path, step.id)!r}: {each}" for each in inner.problems]
+        self.problems += [within(f"in {kind} {below(path, step.id)!r}: ", each) for each in inner.problems]
         return made
 
     def _saga(self, step: WrittenStep) -> Child | None:
@@ -152,7 +153,7 @@ class _Compiler:
         inner = _Compiler(Names(step.saga.steps, full_names=False))
         steps = tuple(inner.sequence(step.saga.steps, "", in_order=False))
         output = None if step.saga.output is None else inner.binding(step.saga.output, "")
-        self.problems += [f"{in_saga_of(step)}{problem}" for problem in inner.problems]
+        self.problems += [within(in_saga_of(step), problem) for problem in inner.problems]
         return in_form(Child, step.saga, steps=steps, output=output)
 
     def _frame(
@@ -205,8 +206,12 @@ class _Compiler:
             before = case.case if case.when is None else first.setdefault(case.when, case.case)
             if before != case.case:
                 self.problems.append(
-                    f"case {case.case!r} of switch {name!r} is never taken: where its condition holds, that of case {before!r} "
-                    "did before; mend one of them, or remove the case."
+                    Fault(
+                        f"case {case.case!r} of switch {name!r} is never taken: where its condition holds, that of case "
+                        f"{before!r} did before; mend one of them, or remove the case.",
+                        f"{case.when} holds",
+                        f"{name} takes case {before}",
+                    )
                 )
         for twice in sorted({each for each in names if names.count(each) > 1}):
             self.problems.append(f"switch {name!r} has {twice!r} twice; give each case a name of its own.")
@@ -229,8 +234,12 @@ class _Compiler:
         step, several = self._names.fallback(fallback, path)
         if several:
             self.problems.append(
-                f"the fallback of step {name!r} is {fallback!r}, of which only the last step, {step!r}, would wait for the "
-                "failure; name one step, or put these steps into a saga that one step starts."
+                Fault(
+                    f"the fallback of step {name!r} is {fallback!r}, of which only the last step, {step!r}, would wait for the "
+                    "failure; name one step, or put these steps into a saga that one step starts.",
+                    f"{name} succeeds",
+                    f"the first steps of {fallback} run all the same",
+                )
             )
         return step
 
