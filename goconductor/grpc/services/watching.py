@@ -21,7 +21,7 @@ from goconductor.control.watching.streaming import stream
 from goconductor.engine.node import Node
 from goconductor.errors import ConfigurationError
 from goconductor.grpc.documents import message
-from goconductor.grpc.fields import SEQ_MAX, saga_id, within
+from goconductor.grpc.fields import SEQ_MAX, given, saga_id, within
 from goconductor.grpc.places import Places
 from goconductor.grpc.v1 import sagas_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Nothing
@@ -62,8 +62,8 @@ class WatchCalls:
                 ANYBODY,
                 self._node,
                 self._stopping,
-                after=request.after if request.HasField("after") else None,
-                saga=request.saga if request.HasField("saga") else None,
+                after=given(request, "after"),
+                saga=given(request, "saga"),
                 status=list(request.status),
                 labels=dict(request.labels),
             )
