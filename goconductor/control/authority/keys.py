@@ -123,7 +123,7 @@ async def list_keys(actor: Actor, node: Node) -> KeyList:
     return KeyList(keys=[_detail(row) for row in await node.store.keys.newest(limit=KEYS_MAX)])
 
 
-@noted(lambda given: f"key {given['key_id'].removeprefix('gck_')[:12]}")
+@noted(lambda given: f"key {given['key_id'].removeprefix(PREFIX)[:12]}")
 async def revoke_key(actor: Actor, node: Node, key_id: str) -> KeyDetail:
     """End an API key. Servers refuse it within about a second, and end what it has open within a few. One that is over stays so.
 
