@@ -132,16 +132,18 @@ def read_labels(texts: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def read_time(text: str, *, name: str) -> datetime:
+def read_time(text: str | None, *, name: str) -> datetime | None:
     """Read a moment in the form of RFC 3339, or a day, which begins at midnight UTC.
 
     Args:
-        text: as it was written.
+        text: as it was written; None where nobody gave one.
         name: the name of the place, for the error.
 
     Raises:
         RequestInvalidError: it is neither.
     """
+    if text is None:
+        return None
     problem = f"{text[:63]!a} is no time; write it as 2026-01-31T12:00:00Z, or a day as 2026-01-31"
     if not text.isascii() or not _TIME.fullmatch(text):
         raise RequestInvalidError(_WHAT, [Fault(name, problem)])

@@ -88,7 +88,6 @@ class OperationCalls:
 
     async def list_audit(self, request: pb.ListAuditRequest, _context: Any) -> pb.AuditPage:
         """Return what was asked, the newest first."""
-        since, until = given(request, "since"), given(request, "until")
         found = await reading.entries(
             asked_by(),
             self._node,
@@ -96,8 +95,8 @@ class OperationCalls:
             function=given(request, "function"),
             about=given(request, "about"),
             outcome=given(request, "outcome"),
-            since=None if since is None else read_time(since, name="since"),
-            until=None if until is None else read_time(until, name="until"),
+            since=read_time(given(request, "since"), name="since"),
+            until=read_time(given(request, "until"), name="until"),
             before=given(request, "before"),
             limit=given(request, "limit", 50),
         )

@@ -58,9 +58,7 @@ def verify(
 
 
 async def _list(settings: Settings, wanted: dict[str, Any], since: str | None, until: str | None, *, as_json: bool) -> Exit:
-    times: dict[str, Any] = {
-        name: None if text is None else read_time(text, name=name) for name, text in (("since", since), ("until", until))
-    }
+    times: dict[str, Any] = {name: read_time(text, name=name) for name, text in (("since", since), ("until", until))}
     async with client(settings) as node:
         page = await reading.entries(actor(), node, **wanted, **times)
     if as_json:

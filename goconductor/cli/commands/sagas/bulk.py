@@ -74,11 +74,7 @@ def bulk(
             "status": [each.value for each in status or ()] or None,
             "labels": filters.read_labels(label or ()),
             "error": error,
-            **{
-                name: filters.read_time(text, name=f"--{name.replace('_', '-')}")
-                for name, text in times.items()
-                if text is not None
-            },
+            **{name: filters.read_time(text, name=f"--{name.replace('_', '-')}") for name, text in times.items()},
         }
         async with client(settings) as node:
             selected = named if named is not None else await bulks.select(actor(by), node, **wanted)

@@ -109,11 +109,7 @@ def list_(
             "labels": filters.read_labels(label or ()),
             "error": error,
             "key": key,
-            **{
-                name: filters.read_time(text, name=f"--{name.replace('_', '-')}")
-                for name, text in times.items()
-                if text is not None
-            },
+            **{name: filters.read_time(text, name=f"--{name.replace('_', '-')}") for name, text in times.items()},
         }
         return await _list(settings, {**wanted, "cursor": cursor, "limit": limit}, as_json=as_json)
 

@@ -46,8 +46,8 @@ def router(node: Node) -> APIRouter:
                 function=function,
                 about=about,
                 outcome=outcome,
-                since=None if since is None else read_time(since, name="since"),
-                until=None if until is None else read_time(until, name="until"),
+                since=read_time(since, name="since"),
+                until=read_time(until, name="until"),
                 before=before,
                 limit=limit,
             )

@@ -104,5 +104,5 @@ async def _selected(actor: Actor, node: Node, body: InBulk) -> list[Selected]:
         raise RequestInvalidError("the body", [Fault("$.where", problem)])
     given = body.where.model_dump()
     for name in ("started_after", "started_before", "updated_after", "updated_before"):
-        given[name] = None if given[name] is None else filters.read_time(given[name], name=f"$.where.{name}")
+        given[name] = filters.read_time(given[name], name=f"$.where.{name}")
     return await bulk.select(actor, node, **given)

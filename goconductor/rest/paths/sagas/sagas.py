@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -124,10 +123,10 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
                 node,
                 saga=saga,
                 status=status,
-                started_after=_time(started_after, "started_after"),
-                started_before=_time(started_before, "started_before"),
-                updated_after=_time(updated_after, "updated_after"),
-                updated_before=_time(updated_before, "updated_before"),
+                started_after=filters.read_time(started_after, name="started_after"),
+                started_before=filters.read_time(started_before, name="started_before"),
+                updated_after=filters.read_time(updated_after, name="updated_after"),
+                updated_before=filters.read_time(updated_before, name="updated_before"),
                 labels=filters.read_labels(label or ()),
                 error=error,
                 key=key,
@@ -157,10 +156,6 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         return document(await queries.history(ANYBODY, node, saga_id, after=after, limit=limit))
 
     return routes
-
-
-def _time(text: str | None, name: str) -> datetime | None:
-    return None if text is None else filters.read_time(text, name=name)
 
 
 def _labels(texts: Sequence[str]) -> dict[str, str]:
