@@ -307,6 +307,11 @@ def _is_text(token: _Token) -> bool:
     return token.kind == "raw" or (token.kind == "string" and "\\" not in token.text)
 
 
+def literal(text: str) -> str:
+    """Return a text as a literal of CEL, whose escapes are those of JSON."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def renamed(source: str, name_of: Callable[[str], str], *, by_dots: bool = False) -> str:
     """Return a text in which the steps that it names by ``steps.x`` or ``steps["x"]`` have other names.
 

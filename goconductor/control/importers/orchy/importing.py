@@ -21,7 +21,6 @@ A reference to an action that does not lie on the way to the one that refers is 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from operator import or_
@@ -36,6 +35,7 @@ from goconductor.saga.checking.validate import problems
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.values import decode
 from goconductor.saga.definition import Binding, Definition, Delay, Repeat, Step, Wait
+from goconductor.saga.expressions.condition_text import literal
 from goconductor.system import checking as system
 
 PARTICIPANT = "orchy"
@@ -195,7 +195,7 @@ class _Import:
         leaving = {each for each in circle.members if set(self._actions[each].next.values()) - circle.members}
         members = ", ".join(
             f"{name}: steps[{name}].skipped ? (previous == null ? dyn(null) : dyn(previous[{name}])) : dyn(steps[{name}].output)"
-            for name in (_text(str(number)) for number in sorted(self._kept[circle] | leaving))
+            for name in (literal(str(number)) for number in sorted(self._kept[circle] | leaving))
         )
         after = tuple(str(number) for number in sorted(circle.members))
         handed_on = Step(id=f"{circle.entry}-outputs", value=f"{{{members}}}", after=after)
@@ -213,15 +213,15 @@ class _Import:
         for before, edges in region.chosen[node].items():
             for edge in edges:
                 if region.circle is None and before in self._circle:
-                    name = _text(self._circle[before].step)
-                    output = f"steps[{name}].output[{_text(str(edge.action))}]"
+                    name = literal(self._circle[before].step)
+                    output = f"steps[{name}].output[{literal(str(edge.action))}]"
                     yield f"(!steps[{name}].skipped && {output} != null && {output}.case in {_list(edge.values)})"
                 else:
                     yield _taken(edge, always=before in region.always)
 
     def _switch(self, region: _Region, action: Action, place: Mapping[str, Any]) -> Step:
         text = '(inputs.it == null ? "null" : type(inputs.it) in [list, map] ? "" : string(inputs.it))'
-        otherwise = _text(DEFAULT) if DEFAULT in action.next else "null"
+        otherwise = literal(DEFAULT) if DEFAULT in action.next else "null"
         return Step(
             id=str(action.id),
             value=f'{{"value": {text}, "case": {text} in inputs.cases ? dyn({text}) : dyn({otherwise})}}',
@@ -261,7 +261,7 @@ class _Import:
             else:
                 inputs[name] = Binding(value=value)
         if parts:
-            members = ", ".join(f"{_text(name)}: {text}" for name, text in parts.items())
+            members = ", ".join(f"{literal(name)}: {text}" for name, text in parts.items())
             yield Step(id=made, value=f"{{{members}}}", inputs=needed, **place)
         yield Step(id=str(action.id), run=f"{self._participant}.{action.name}", inputs=inputs, **place)
 
@@ -293,7 +293,7 @@ class _Import:
         if not _refers(value):
             return given(Binding(value=value))
         if isinstance(value, dict):
-            members = (f"{_text(key)}: {self._expression(region, action, each, needed)}" for key, each in value.items())
+            members = (f"{literal(key)}: {self._expression(region, action, each, needed)}" for key, each in value.items())
             return f"{{{', '.join(members)}}}"
         if isinstance(value, list | tuple):
             return f"[{', '.join(self._expression(region, action, each, needed) for each in value)}]"
@@ -302,7 +302,7 @@ class _Import:
         texts = []
         for part in parts_of(value):
             if isinstance(part, str):
-                texts.append(_text(part))
+                texts.append(literal(part))
             else:
                 read = given(self._binding(region, action, part))
                 texts.append(f'({read} == null ? "null" : string({read}))')
@@ -319,7 +319,7 @@ def _refers(value: Any) -> bool:
 
 def _taken(edge: _Edge, *, always: bool = False) -> str:
     """Write the condition that the walk went along an edge; of an action that always runs, where it is so."""
-    name = _text(str(edge.action))
+    name = literal(str(edge.action))
     ran = f"!steps[{name}].skipped"
     if not edge.is_chosen:
         return ran
@@ -328,9 +328,4 @@ def _taken(edge: _Edge, *, always: bool = False) -> str:
 
 
 def _list(values: Iterable[str]) -> str:
-    return f"[{', '.join(map(_text, values))}]"
-
-
-def _text(text: str) -> str:
-    """Write a text as CEL does."""
-    return json.dumps(text, ensure_ascii=False)
+    return f"[{', '.join(map(literal, values))}]"

@@ -13,7 +13,6 @@ compiled by itself, with names of its own. A definition without groups and switc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from goconductor.saga.checking.fault import Fault, within
 from goconductor.saga.data.keys import KeyTemplate
 from goconductor.saga.data.references import Reference
 from goconductor.saga.definition import Binding, Child, Definition, Map, Repeat, Step, Undo, in_saga_of
-from goconductor.saga.expressions.condition_text import ROOTS, renamed
+from goconductor.saga.expressions.condition_text import ROOTS, literal, renamed
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, compile_condition
 from goconductor.saga.ids import is_name
 from goconductor.saga.writing.groups.forms import (
@@ -172,18 +171,18 @@ class _Compiler:
                 return
             asked = f"{name}.when"
             yield Step(id=asked, value=f"({when}\n) ? true : false", after=after)
-            yield from self.sequence(members, name, first=(asked,), guard=f"steps[{_text(asked)}].output == true")
+            yield from self.sequence(members, name, first=(asked,), guard=f"steps[{literal(asked)}].output == true")
             return
         self._check_cases(name, step.switch)
         chosen = "null"
         for case in reversed(step.switch):
-            taken = f"dyn({_text(case.case)})"
+            taken = f"dyn({literal(case.case)})"
             chosen = taken if case.when is None else f"({self.expression(case.when, path)}\n) ? {taken} : {chosen}"
         yield Step(id=name, value=chosen, after=after, when=when)
         for case in step.switch:
             branch = below(name, case.case)
             self._check_sequence(branch, case.steps)
-            taken = f"steps[{_text(name)}].output == {_text(case.case)}"
+            taken = f"steps[{literal(name)}].output == {literal(case.case)}"
             yield from self.sequence(case.steps, branch, first=(name,), guard=taken)
 
     def _check_sequence(self, name: str, steps: Sequence[WrittenStep]) -> None:
@@ -288,7 +287,3 @@ class _Compiler:
 def _given(step: WrittenStep) -> Mapping[str, Any]:
     defaults = WrittenStep(id=step.id)
     return {field: value for field, value in asdict(step).items() if value != getattr(defaults, field)}
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

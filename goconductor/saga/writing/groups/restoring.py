@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from goconductor.errors import DefinitionError
 from goconductor.saga.definition import Definition, Step, definition_of, every_step, with_body
+from goconductor.saga.expressions.condition_text import literal
 from goconductor.saga.writing.groups.compiling import compiled
 from goconductor.saga.writing.groups.forms import (
     Case,
@@ -123,7 +124,7 @@ def _one(name: str, members: Sequence[Step], before: Sequence[str], guard: str) 
     after = _own_after(head, before)
     asked = _ASKED.fullmatch(head.value) if head.id == f"{name}.when" and head.value is not None else None
     if asked is not None and len(members) > 1:  # else it is a step of the group that has this name
-        inside = f"steps[{_text(head.id)}].output == true"
+        inside = f"steps[{literal(head.id)}].output == true"
         do = tuple(_sequence(members[1:], name, first=(head.id,), guard=inside))
         return WrittenStep(id=own_id, after=after, when=_without(asked["when"], guard), steps=do)
     return WrittenStep(id=own_id, after=after, steps=tuple(_sequence(members, name, first=head.after, guard=guard)))
@@ -150,7 +151,7 @@ def _case(name: str, case: str, when: str | None, rest: list[Step]) -> Case:
     rest[:] = [step for step in rest if not step.id.startswith(f"{branch}.")]
     if not steps:
         raise _Unlike
-    taken = f"steps[{_text(name)}].output == {_text(case)}"
+    taken = f"steps[{literal(name)}].output == {literal(case)}"
     return Case(case=case, when=when, steps=tuple(_sequence(steps, branch, first=(name,), guard=taken)))
 
 
@@ -198,7 +199,3 @@ def _without(when: str, guard: str) -> str:
     if not when.startswith(begin) or not when.endswith(end):
         raise _Unlike
     return when[len(begin) : -len(end)]
-
-
-def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
