@@ -10,7 +10,7 @@ from goconductor.control.wording import spell, together
 from goconductor.engine.facts import log
 from goconductor.engine.facts.definitions import Definitions
 from goconductor.engine.facts.log import UnreadableLogError
-from goconductor.engine.running.journals import BELIEVED_SECONDS, troubles
+from goconductor.engine.running.journals import believed, troubles
 from goconductor.errors import DefinitionError, GoConductorError, RequestRefusedError, StoreError
 from goconductor.lifecycle.facts.effects import RunAction, RunCompensation, Settle
 from goconductor.lifecycle.facts.state import SagaState
@@ -146,12 +146,10 @@ def of_outboxes(living: list[Instance], now: float) -> Check:
     """Check what living instances report of the outboxes that they read."""
     problems: dict[tuple[str, str], str] = {}
     count = 0
-    for instance in living:
-        for kind, report in instance.reports.items():
-            if kind.startswith(f"{OUTBOX}:") and now - report.at < BELIEVED_SECONDS:
-                count += 1
-                if report.problem:
-                    problems[instance.participant, report.names[0]] = report.problem
+    for instance, report in believed(living, OUTBOX, now):
+        count += 1
+        if report.problem:
+            problems[instance.participant, report.names[0]] = report.problem
     remedy = "see outbox.kept(), mend what the reasons name, and call outbox.retry()"
     findings = []
     for (participant, where), problem in sorted(problems.items()):

@@ -7,7 +7,7 @@ an old one is not believed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextvars import Context
 
 from goconductor.aio.reminders import Reminder
@@ -109,6 +109,20 @@ class Journals:
                 logger.debug("cannot report on a journal: %s", error)
 
 
+def believed(instances: Iterable[Instance], kind: str, now: float) -> Iterator[tuple[Instance, Report]]:
+    """Yield the latest reports of one kind that are young enough to be believed, each with the instance that made it.
+
+    Args:
+        instances: the instances.
+        kind: what is reported on, as a report's key begins: ``JOURNAL`` or ``OUTBOX``.
+        now: the database's time.
+    """
+    for instance in instances:
+        for key, report in instance.reports.items():
+            if key.startswith(f"{kind}:") and now - report.at < BELIEVED_SECONDS:
+                yield instance, report
+
+
 def troubles(instances: Iterable[Instance], now: float) -> dict[tuple[int, str], str]:
     """Return the latest reports of living instances on their steps' journals, by serial and step.
 
@@ -118,8 +132,7 @@ def troubles(instances: Iterable[Instance], now: float) -> dict[tuple[int, str],
     """
     return {
         (instance.serial, step): report.problem
-        for instance in instances
-        for kind, report in instance.reports.items()
-        if kind.startswith(f"{JOURNAL}:") and report.problem and now - report.at < BELIEVED_SECONDS
+        for instance, report in believed(instances, JOURNAL, now)
+        if report.problem
         for step in report.names
     }
