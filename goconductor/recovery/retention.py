@@ -37,6 +37,8 @@ LIMIT = 1_000
 """Rows that one step looks at."""
 PAUSE_SECONDS = 0.01
 """Least seconds between two steps."""
+TOLD = frozenset({Forgettable.START_KEYS, Forgettable.SAGAS})
+"""What stays until the events of its saga are told to whoever gets them."""
 OVER = tuple(sorted(status.value for status in ENDED))
 
 
@@ -104,8 +106,9 @@ class Retaining:
         for kind, days in self._days.items():
             if days:
                 before = now - days * DAY_SECONDS
-                waits = told is not None and kind in (Forgettable.START_KEYS, Forgettable.SAGAS)
-                await self._walk(kind, min(before, told) if waits and told is not None else before, epoch, gone)
+                if told is not None and kind in TOLD:
+                    before = min(before, told)
+                await self._walk(kind, before, epoch, gone)
         if gone.total():
             counts = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in gone.items() if count)
             logger.info(
