@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import enum
-import importlib
 import json
-import sys
 from collections.abc import Callable
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +12,7 @@ import typer
 
 from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
+from goconductor.cli.documents import imported, is_code, is_file
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control.definitions import comparing, loading, versions
@@ -26,12 +24,10 @@ from goconductor.control.importers.orchy import importing
 from goconductor.control.models import CheckedDefinitions, DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings
 from goconductor.control.yaml_writer import write_yaml
-from goconductor.dataflow.dataflow import Dataflow
 from goconductor.saga import plan as plans
-from goconductor.saga.definition import INSIDE, Definition
+from goconductor.saga.definition import Definition
 from goconductor.saga.growth import TURNS_MAX
 from goconductor.saga.writing.as_python import as_python
-from goconductor.saga.writing.builder import Saga
 
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions; their schema.", no_args_is_help=True
@@ -96,10 +92,10 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Register a definition, from a file or from Python code; the same one again changes nothing but which version is active."""
-    data = None if _is_code(what) else read_file(what, what)
+    data = None if is_code(what) else read_file(what, what)
     _register(
         context,
-        lambda: _imported(what) if data is None else loading.load_definition(data),
+        lambda: imported(what) if data is None else loading.load_definition(data),
         activate=activate,
         as_json=as_json,
     )
@@ -210,11 +206,11 @@ def show(
             "--compiled is for --as json, yaml and python: --json prints both, and a diagram has the steps; leave it out",
             Exit.USAGE,
         )
-    if _is_file(what):
+    if is_file(what):
         _without_version(what, version)
 
     async def shown() -> Exit:
-        if _is_file(what):
+        if is_file(what):
             definition = loading.load_definition(read_file(what, what))
             found = versions.unregistered(definition)
             text = f"{found.model_dump_json()}\n" if as_json else _written(found, form, as_compiled=as_compiled)
@@ -244,7 +240,7 @@ def diff(
     """
 
     async def compared() -> Exit:
-        files = [plans.plan(loading.load_definition(read_file(each, each))) if _is_file(each) else None for each in (old, new)]
+        files = [plans.plan(loading.load_definition(read_file(each, each))) if is_file(each) else None for each in (old, new)]
         if None in files:
             async with client(settings_of(context)) as node:
                 first, second = [
@@ -285,11 +281,11 @@ def diagram(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None,
 ) -> None:
     """Draw a definition: one that lies in a file, without a database, or a registered one."""
-    if _is_file(what):
+    if is_file(what):
         _without_version(what, version)
 
     async def drawn() -> Exit:
-        if _is_file(what):
+        if is_file(what):
             plan = plans.plan(loading.load_definition(read_file(what, what)))
             text = requests.diagram_of(plan, form=form)
         else:
@@ -351,39 +347,6 @@ def _written(definition: DefinitionDetail, language: Language | None, *, as_comp
             return as_python(loading.read(definition.document), as_compiled=as_compiled)
         case Language.MERMAID:
             return requests.diagram_of(plans.plan(loading.read(definition.document)))
-
-
-def _is_code(what: str) -> bool:
-    """``module:saga``, unless a file is called so."""
-    module, colon, name = what.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split("."))) and not Path(what).exists()
-
-
-def _imported(what: str) -> Definition:
-    """Return the definition of a saga in a module, which is found from the folder of the command."""
-    module, _, name = what.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = attrgetter(name)(importlib.import_module(module))
-    except ModuleNotFoundError as error:
-        fail(f"{what}: there is no module {error.name!r}; type the command where Python finds it, or set PYTHONPATH", Exit.USAGE)
-    except AttributeError as error:
-        fail(f"{what}: {error}; name the variable that holds the saga", Exit.USAGE)
-    except Exception as error:  # noqa: BLE001  (it is somebody's code)
-        fail(f"{what}: importing it raised {type(error).__name__}: {error}", Exit.USAGE)
-    finally:
-        sys.path.pop(0)
-    if not isinstance(found, Saga | Dataflow):
-        fail(f"{what} is a {type(found).__name__}; name the variable that holds the Saga or the Dataflow", Exit.USAGE)
-    return found.definition
-
-
-def _is_file(what: str) -> bool:
-    """Return whether it is a file: a saga's name has no dot and no slash, and a file's mostly has one.
-
-    The name of a saga that is written inside another one has a colon, and may have a dot after it.
-    """
-    return what == "-" or (("." in what or "/" in what) and (INSIDE not in what or Path(what).exists()))
 
 
 def _write(path: Path, text: str) -> None:
