@@ -10,7 +10,8 @@ from pathlib import Path
 from goconductor.cli.running import fail
 from goconductor.control.doors.exits import Exit
 from goconductor.dataflow.dataflow import Dataflow
-from goconductor.saga.definition import INSIDE, Definition
+from goconductor.saga.definition import Definition
+from goconductor.saga.ids import INSIDE
 from goconductor.saga.writing.builder import Saga
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from goconductor.saga.data.values import digest
+from goconductor.saga.ids import INSIDE
 from goconductor.saga.retry import Retry
 
 PRIORITY_MAX = 100
@@ -20,10 +21,6 @@ PRIORITY_MAX = 100
 
 NOTHING: Final = "none"
 """Said of a step in place of an undo: nothing has to be undone."""
-
-
-INSIDE: Final = ":"
-"""Stands between the name of a saga and that of the step whose saga is written inside it."""
 
 
 class StepRole(enum.StrEnum):

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from goconductor.saga.definition import INSIDE, Binding, Definition, Step, Undo, every_step, undoing_saga
+from goconductor.saga.definition import Binding, Definition, Step, Undo, every_step, undoing_saga
+from goconductor.saga.ids import INSIDE
 
 
 def undo_inputs(step: Step) -> dict[str, Binding]:

@@ -24,13 +24,16 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID, SafeUUID
 
 from goconductor.errors import ArgumentError, unfit
 
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?")
 """Names of sagas, participants and steps: letters, digits, ``_`` and ``-``, at most 100; safe in topics, keys and paths."""
+
+INSIDE: Final = ":"
+"""Stands between the name of a saga and that of the step whose saga is written inside it."""
 
 HOMES = 1 << 10
 """Number of homes; they are numbered from 0."""
@@ -56,7 +59,7 @@ STEP_CHARACTERS_MAX = 100
 
 def is_saga_name(text: str) -> bool:
     """Return whether ``text`` can name a saga: one that is registered by itself, or one that is written inside another."""
-    saga, *steps = text.split(":")
+    saga, *steps = text.split(INSIDE)
     return len(text) <= SAGA_CHARACTERS_MAX and is_name(saga) and all(is_step_id(step) for step in steps)
 
 

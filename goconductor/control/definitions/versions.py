@@ -13,9 +13,9 @@ from goconductor.control.sagas.starting import DefinitionNotFoundError
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
 from goconductor.ports.store import StoredDefinition
-from goconductor.saga.definition import INSIDE, Definition
+from goconductor.saga.definition import Definition
 from goconductor.saga.features import features_of
-from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, INSIDE, is_saga_name
 from goconductor.saga.plan import Plan
 from goconductor.saga.writing.groups.restoring import written
 from goconductor.system import checking as system

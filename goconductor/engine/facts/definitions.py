@@ -29,9 +29,9 @@ from goconductor.redaction import logger_of
 from goconductor.saga import plan as plans
 from goconductor.saga.checking import validate
 from goconductor.saga.checking.doubts import doubts
-from goconductor.saga.definition import INSIDE, Definition
+from goconductor.saga.definition import Definition
 from goconductor.saga.features import unknown_to
-from goconductor.saga.ids import DEFAULT_NAMESPACE, is_saga_name
+from goconductor.saga.ids import DEFAULT_NAMESPACE, INSIDE, is_saga_name
 from goconductor.saga.plan import Plan
 
 logger = logger_of("goconductor.engine")

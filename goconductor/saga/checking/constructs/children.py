@@ -15,7 +15,6 @@ from collections.abc import Set as AbstractSet
 from goconductor.saga.checking.constructs.waits import without_code
 from goconductor.saga.checking.fault import Fault, within
 from goconductor.saga.definition import (
-    INSIDE,
     NOTHING,
     Child,
     Definition,
@@ -26,7 +25,7 @@ from goconductor.saga.definition import (
     written_inside,
 )
 from goconductor.saga.graph import followers, reachable
-from goconductor.saga.ids import SAGA_CHARACTERS_MAX, is_name, is_saga_name
+from goconductor.saga.ids import INSIDE, SAGA_CHARACTERS_MAX, is_name, is_saga_name
 
 DEPTH_MAX = 8
 """How many sagas may stand one below the other, the first one counted."""
