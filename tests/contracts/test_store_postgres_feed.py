@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TypeAlias
 
 import asyncpg
 import pytest
@@ -12,13 +11,13 @@ from msgspec.structs import replace
 from goconductor.errors import ConfigurationError, CursorLostError
 from goconductor.ports.store import FeedPosition
 from goconductor.stores.postgres import PostgresStore, migrate
+from goconductor.stores.postgres.database.dial import Connection
 from goconductor.stores.postgres.database.feed_index import IS_VALID
 from goconductor.stores.postgres.leading import feed
 from goconductor.testing.contracts.store.leading.feeding import all_behind, all_of, seqs
 from goconductor.testing.contracts.store.material import Saga, advance, begin, event, lead
 
 pytestmark = pytest.mark.postgres
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
     await opened.open()
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def hand(store: PostgresStore, postgres_url: str) -> AsyncIterator[Connection]:
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 async def test_what_commits_late_is_not_passed_over(store: PostgresStore, hand: Connection) -> None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import pytest
 
 from goconductor import Participant, Saga, Settings, StepContext
@@ -35,14 +34,6 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
     await store.open()
     yield store
     await store.close()
-
-
-@pytest.fixture
-async def hand(postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Somebody else at the database."""
-    connection = await asyncpg.connect(postgres_url)
-    yield connection
-    await connection.close()
 
 
 def verdicts(outcomes: list[Outcome]) -> list[Verdict]:
