@@ -17,8 +17,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from goconductor.errors import ConfigurationError
-from goconductor.lifecycle.facts.status import SagaStatus
-from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
 from goconductor.ports.bus_metrics import Statistic
 
@@ -57,7 +55,11 @@ class Exposition(Collector):
             yield family
         yield from _of_bus(metrics.bus_statistics())
         if metrics.leader is not None:
-            yield from _of_leader(metrics.leader)
+            for gauge in metrics.leader.gauges():
+                gauge_family = GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels)
+                for labels, value in gauge.samples:
+                    gauge_family.add_metric(labels, value)
+                yield gauge_family
 
 
 def _of_bus(statistics: Iterable[Statistic]) -> Iterable[Metric]:
@@ -72,91 +74,8 @@ def _of_bus(statistics: Iterable[Statistic]) -> Iterable[Metric]:
     return families.values()
 
 
-def _of_leader(leader: LeaderMetrics) -> Iterable[Metric]:
-    yield _gauge("goconductor_leader", "1 while this process leads.", float(leader.epoch > 0))
-    if leader.epoch:
-        yield _gauge("goconductor_leader_epoch", "The number of the leader's term.", leader.epoch)
-    if leader.sagas is not None:
-        sagas = GaugeMetricFamily(
-            "goconductor_sagas", "Sagas by status, as the leader's last walk over all of them counted.", labels=("status",)
-        )
-        for status in SagaStatus:
-            sagas.add_metric((status.value,), leader.sagas.get(status.value, 0))
-        yield sagas
-        yield _gauge(
-            "goconductor_saga_oldest_seconds",
-            "For how long the oldest living saga is on its way.",
-            leader.oldest_seconds,
-        )
-        yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", leader.walk_seconds)
-    if (found := leader.store_metrics) is not None:
-        yield _gauge("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000.", found.live)
-        yield _gauge("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000.", found.overdue)
-        yield _gauge(
-            "goconductor_saga_overdue_seconds",
-            "For how long the oldest of these has been waiting.",
-            found.overdue_seconds,
-        )
-        yield _gauge(
-            "goconductor_schedules_overdue_seconds",
-            "For how long the schedule that waits longest should have been fired.",
-            found.schedules_overdue_seconds,
-        )
-        yield _gauge(
-            "goconductor_locks_waited_seconds",
-            "For how long the saga that waits longest for a lock has waited.",
-            found.locks_waited_seconds,
-        )
-        yield _gauge(
-            "goconductor_audit_unchained_seconds",
-            "Age of the oldest row of the audit log that is not chained yet.",
-            found.audit_unplaced_seconds,
-        )
-        yield _gauge(
-            "goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000.", found.dead_letters
-        )
-        yield _gauge(
-            "goconductor_database_oldest_transaction_seconds",
-            "Age of the oldest open transaction on the database server.",
-            found.oldest_transaction_seconds,
-        )
-        yield _gauge(
-            "goconductor_database_oldest_snapshot_transactions",
-            "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
-            found.oldest_snapshot_transactions,
-        )
-    if (left := leader.unpublished()) is not None:
-        yield _gauge(
-            "goconductor_events_unpublished", "Events of the log that are not on their topic yet; up to 10,000.", left.entries
-        )
-        yield _gauge("goconductor_events_unpublished_seconds", "Age of the oldest of these.", left.seconds)
-    unoffered = GaugeMetricFamily(
-        "goconductor_steps_unoffered",
-        "Sagas that wait for a step while no living instance offers it; up to 500 each.",
-        labels=("step",),
-    )
-    for (participant, step), number in leader.unoffered.items():
-        unoffered.add_metric((f"{participant}.{step}",), number)
-    yield unoffered
-    waiting = GaugeMetricFamily(
-        "goconductor_bus_messages_waiting", "Messages on the bus for a participant; up to 10,000.", labels=("participant",)
-    )
-    oldest = GaugeMetricFamily(
-        "goconductor_bus_oldest_message_seconds", "For how long the oldest of these has been ready.", labels=("participant",)
-    )
-    for participant, lag in list(leader.lags.items()):
-        waiting.add_metric((participant,), lag.messages)
-        oldest.add_metric((participant,), lag.oldest_seconds)
-    if leader.lags:
-        yield from (waiting, oldest)
-
-
 def _bound(bound: float) -> str:
     return "+Inf" if bound == float("inf") else str(bound)
-
-
-def _gauge(name: str, help: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, help, value=value)
 
 
 def registry_of(metrics: Metrics) -> CollectorRegistry:

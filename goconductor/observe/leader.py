@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from goconductor.aio.reminders import Reminder
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.errors import GoConductorError
+from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages.topics import steps_topic
+from goconductor.observe.metric_types import Gauge
 from goconductor.ports.bus_metrics import Lag, MeasuredBus
 from goconductor.ports.store import FeedLag, StoreMetrics
 from goconductor.redaction import logger_of
@@ -33,6 +35,34 @@ INTERVAL_SECONDS = 15.0
 """Seconds between two readings."""
 PAGE = 20_000
 """Sagas counted in one reading: 15 to 30 ms of the database."""
+
+OF_STORE: dict[str, tuple[str, str]] = {
+    "live": ("goconductor_sagas_live", "Sagas that somebody must look at some day; counted up to 10,000."),
+    "overdue": ("goconductor_sagas_overdue", "Sagas that should have been looked at by now; up to 10,000."),
+    "overdue_seconds": ("goconductor_saga_overdue_seconds", "For how long the oldest of these has been waiting."),
+    "schedules_overdue_seconds": (
+        "goconductor_schedules_overdue_seconds",
+        "For how long the schedule that waits longest should have been fired.",
+    ),
+    "locks_waited_seconds": (
+        "goconductor_locks_waited_seconds",
+        "For how long the saga that waits longest for a lock has waited.",
+    ),
+    "audit_unplaced_seconds": (
+        "goconductor_audit_unchained_seconds",
+        "Age of the oldest row of the audit log that is not chained yet.",
+    ),
+    "dead_letters": ("goconductor_dead_letters_stored", "Messages that nobody could read, kept; up to 10,000."),
+    "oldest_transaction_seconds": (
+        "goconductor_database_oldest_transaction_seconds",
+        "Age of the oldest open transaction on the database server.",
+    ),
+    "oldest_snapshot_transactions": (
+        "goconductor_database_oldest_snapshot_transactions",
+        "How many transactions ago the oldest snapshot was taken that keeps vacuum from cleaning.",
+    ),
+}
+"""Name and sentence of each number of :class:`StoreMetrics`, by its field."""
 
 
 class LeaderMetrics:
@@ -91,6 +121,49 @@ class LeaderMetrics:
         self._walk, self._after = Counter(), None
         if term is not None:
             self._collecting = create_guarded_task(self._collect_on(), name="leader metrics")
+
+    def gauges(self) -> Iterator[Gauge]:
+        """Yield what was read last. What was not read yet is left out."""
+        yield _gauge("goconductor_leader", "1 while this process leads.", float(self.epoch > 0))
+        if self.epoch:
+            yield _gauge("goconductor_leader_epoch", "The number of the leader's term.", self.epoch)
+        if (sagas := self.sagas) is not None:
+            by_status = [((status.value,), float(sagas.get(status.value, 0))) for status in SagaStatus]
+            help = "Sagas by status, as the leader's last walk over all of them counted."
+            yield Gauge("goconductor_sagas", help, by_status, ("status",))
+            yield _gauge(
+                "goconductor_saga_oldest_seconds", "For how long the oldest living saga is on its way.", self.oldest_seconds
+            )
+            yield _gauge("goconductor_sagas_walk_duration_seconds", "How long that walk took.", self.walk_seconds)
+        if (found := self.store_metrics) is not None:
+            for field, (name, help) in OF_STORE.items():
+                yield _gauge(name, help, getattr(found, field))
+        if (left := self.unpublished()) is not None:
+            yield _gauge(
+                "goconductor_events_unpublished",
+                "Events of the log that are not on their topic yet; up to 10,000.",
+                left.entries,
+            )
+            yield _gauge("goconductor_events_unpublished_seconds", "Age of the oldest of these.", left.seconds)
+        yield Gauge(
+            "goconductor_steps_unoffered",
+            "Sagas that wait for a step while no living instance offers it; up to 500 each.",
+            [((f"{participant}.{step}",), number) for (participant, step), number in self.unoffered.items()],
+            ("step",),
+        )
+        if lags := list(self.lags.items()):
+            yield Gauge(
+                "goconductor_bus_messages_waiting",
+                "Messages on the bus for a participant; up to 10,000.",
+                [((name,), lag.messages) for name, lag in lags],
+                ("participant",),
+            )
+            yield Gauge(
+                "goconductor_bus_oldest_message_seconds",
+                "For how long the oldest of these has been ready.",
+                [((name,), lag.oldest_seconds) for name, lag in lags],
+                ("participant",),
+            )
 
     async def close(self) -> None:
         """Stop reading."""
@@ -151,3 +224,7 @@ class LeaderMetrics:
             instances = await self._node.store.instances.registered(participant)
             offered |= {(participant, step) for each in instances if each.dead_at is None for step in each.steps}
         self.unoffered = {owner: number for owner, number in waiting.items() if owner not in offered}
+
+
+def _gauge(name: str, help: str, value: float) -> Gauge:
+    return Gauge(name, help, [((), value)])

@@ -1,4 +1,4 @@
-"""Cheap counters and histograms: one dict each, changed only in the event loop's thread.
+"""The types of metrics: cheap counters and histograms, one dict each, changed only in the event loop's thread; and gauges.
 
 Those of prometheus-client look up labels and take a lock at each sample, which costs ten times as much. Here a sample is an
 addition in a list. A scrape reads from another thread. It may see a sample in a bucket but not yet in the sum; the next scrape
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import NamedTuple
 
 SERIES_MAX = 1_000
 """Label sets that a metric keeps. Names of sagas and steps come from definitions, so their number has no limit of its own."""
@@ -83,3 +84,19 @@ class Histogram:
                 buckets.append((bound, count))
             found.append((labels, buckets, cell[-1]))
         return found
+
+
+class Gauge(NamedTuple):
+    """What was read at one moment: a number for each set of labels.
+
+    Args:
+        name: its name in Prometheus.
+        help: one sentence.
+        samples: labels and number of each.
+        labels: the labels' names.
+    """
+
+    name: str
+    help: str
+    samples: Sequence[tuple[Labels, float]]
+    labels: Labels = ()

@@ -11,7 +11,7 @@ from goconductor.buses.memory import MemoryBus
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import StoreUnavailableError
 from goconductor.lifecycle.facts.events import PauseRequested
-from goconductor.observe.leader import LeaderMetrics
+from goconductor.observe.leader import OF_STORE, LeaderMetrics
 from goconductor.ports.bus_metrics import MeasuredBus
 from goconductor.ports.store import LeaseKey, StoreMetrics, Term
 from goconductor.recovery.leadership import LeadTerm
@@ -211,3 +211,8 @@ async def test_our_memory_leaves_can_be_measured(services: Services) -> None:
     assert isinstance(services.world.bus(), MeasuredBus)
     bus = MemoryBus()
     assert await bus.lag("nothing", "nobody") is None
+
+
+def test_every_number_of_a_store_has_a_metric() -> None:
+    missing = {*StoreMetrics.__struct_fields__} - {"participants", *OF_STORE}
+    assert not missing, f"name these fields of StoreMetrics in OF_STORE of goconductor/observe/leader.py: {sorted(missing)}"
