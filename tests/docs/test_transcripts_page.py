@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from tests.docs.page import DOCS
@@ -12,18 +13,51 @@ from tests.scenarios.test_transcripts import TRANSCRIPTS
 PAGE = DOCS / "transcripts.md"
 
 
+SUBJECTS = {
+    "Termination": r"^TerminationRequested",
+    "Restarts": r"^RestartRequested",
+    "Maps": r"\bmap:",
+    "Repeats": r"\brepeat:",
+    "Savepoints": r"\bsavepoint:",
+    "Sagas that a step starts": r"\bsaga:",
+    "Steps that are handed out": r"HandedOut",
+    "Declared undo": r"\bundo:",
+    "Steps that may fail": r"\b(?:allow_fail|fallback):",
+    "Values, conditions and switches": r"\b(?:value|switch|when):",
+    "Steps that wait": r"\b(?:wait|delay):",
+    "The pivot": r"^# .*\b(?:pivot|deadline)\b",
+    "What operators ask": r"^(?:Pause|Skip|Retry)Requested|^InputEdited|^OutcomeDeclared|^# .*\babort\b",
+    "Forward, and back": r"",
+}
+"""Subject → what shows that a transcript is about it. The first that fits counts; the page has them in the reverse order."""
+
+FIRST = "# A refused card puts the stock back\n"
+"""The transcript that the page begins with."""
+
+
 def lines() -> Iterator[str]:
-    for path in TRANSCRIPTS:
-        title, *rest = path.read_text("utf-8").splitlines()
-        prose = [line.removeprefix("#").strip() for line in _head(rest)]
-        yield f"## {title.removeprefix('# ')}"
+    texts = [path.read_text("utf-8") for path in TRANSCRIPTS]
+    found = [(next(each for each in SUBJECTS if re.search(SUBJECTS[each], text, re.MULTILINE)), text) for text in texts]
+    found.sort(key=lambda each: FIRST not in each[1])
+    for subject in reversed(SUBJECTS):
+        yield f"## {subject}"
         yield ""
-        yield " ".join(prose).strip().replace("<", "&lt;")
-        yield ""
-        yield "```text"
-        yield from rest[len(prose) :]
-        yield "```"
-        yield ""
+        for about, text in found:
+            if about == subject:
+                yield from _shown(text)
+
+
+def _shown(text: str) -> Iterator[str]:
+    title, *rest = text.splitlines()
+    prose = [line.removeprefix("#").strip() for line in _head(rest)]
+    yield f"### {title.removeprefix('# ')}"
+    yield ""
+    yield " ".join(prose).strip().replace("<", "&lt;")
+    yield ""
+    yield "```text"
+    yield from "\n".join(rest[len(prose) :]).strip("\n").splitlines()
+    yield "```"
+    yield ""
 
 
 def _head(rest: list[str]) -> list[str]:
