@@ -15,6 +15,9 @@
 Lines that begin at the margin go in: an event of ``lifecycle/facts/events.py`` with its step and the fields that are not as usual
 (JSON, or a bare word), or ``wait 5s``. Indented lines are the answers: ``→`` what is asked for, ``=`` the saga's status with
 the reason, ``!`` why the event was refused, ``·`` what happened while time passed. Lines that begin with ``#`` are prose.
+
+Several sagas have names, which stand before what goes in: ``first: SagaStarted``. They share the locks that they ask for
+(:mod:`tests.scenarios.several`).
 """
 
 from __future__ import annotations
@@ -31,9 +34,10 @@ from goconductor.lifecycle.facts.events import EVENTS, Event, StepEvent
 from goconductor.saga.definition import Definition
 from goconductor.saga.writing.groups.compiling import compiled
 from goconductor.saga.writing.groups.forms import WrittenDefinition, is_plain
-from goconductor.testing import Scenario
+from tests.scenarios.several import Sagas
 
 _FIELD = re.compile(r"\s*([a-z_]+)=")
+_NAMED = re.compile(r"([a-z][a-z_]*): ")
 _PERMANENT = {"PermanentError", "RefusedError"}
 
 
@@ -41,8 +45,8 @@ def answered(text: str) -> str:
     """The transcript with the answers that the saga gives now."""
     head, _, talk = text.partition("\n---\n")
     document = "\n".join(line for line in head.splitlines() if not line.startswith("#"))
-    scenario = Scenario(_definition(yaml.safe_load(document)))
-    return f"{head}\n---\n" + "\n".join(_answers(scenario, talk.splitlines())) + "\n"
+    sagas = Sagas(_definition(yaml.safe_load(document)))
+    return f"{head}\n---\n" + "\n".join(_answers(sagas, talk.splitlines())) + "\n"
 
 
 def _definition(document: Any) -> Definition:
@@ -53,21 +57,16 @@ def _definition(document: Any) -> Definition:
     return definition
 
 
-def _answers(scenario: Scenario, lines: list[str]) -> Iterator[str]:
+def _answers(sagas: Sagas, lines: list[str]) -> Iterator[str]:
     for line in lines:
         if line.startswith(" "):
             continue
         yield line
         if not line or line.startswith("#"):
             continue
-        told = len(scenario.story().splitlines())
-        if line.startswith("wait "):
-            scenario.wait(line.removeprefix("wait "))
-        else:
-            scenario.given(parse(line))
-        yield from scenario.story().splitlines()[told + 1 :]
-        if scenario.refusal is not None:
-            scenario.expect_refused()
+        named = _NAMED.match(line)
+        name, said = (named[1], line[named.end() :]) if named else ("", line)
+        yield from sagas.given(name, said.removeprefix("wait ") if said.startswith("wait ") else parse(said))
 
 
 def parse(line: str) -> Event:
