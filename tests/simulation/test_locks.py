@@ -29,6 +29,17 @@ def test_no_promise_is_broken_where_sagas_want_locks() -> None:
     assert seen["DeadlockFound"]
 
 
+def test_no_promise_is_broken_where_such_sagas_have_children() -> None:
+    granted, children = 0, 0
+    for seed in range(6):
+        result = simulate(Options(seed=seed, sagas=8, locks=True, children=True))
+        assert not result.wrong, f"seed {seed}, with locks and children: {result.wrong}"
+        granted += sum(": LocksGranted " in line for line in result.transcript)
+        children += result.ends.total() - 8
+    assert granted > 6
+    assert children > 6
+
+
 def test_without_the_search_sagas_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     async def search(*_: object) -> None: ...
 

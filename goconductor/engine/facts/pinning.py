@@ -21,7 +21,7 @@ from goconductor.errors import DefinitionError, RequestRefusedError
 from goconductor.ports.store import StoredDefinition
 from goconductor.saga import plan as plans
 from goconductor.saga.checking.code import InputOf, unfit_child
-from goconductor.saga.checking.constructs.children import DEPTH_MAX, cannot_undo_itself
+from goconductor.saga.checking.constructs.children import DEPTH_MAX, cannot_undo_itself, with_locks
 from goconductor.saga.checking.constructs.undo import unfit_nulls
 from goconductor.saga.checking.fault import within
 from goconductor.saga.checking.known import Known
@@ -92,7 +92,7 @@ class Pinning:
             sagas[id(step)] = msgspec.structs.replace(child_of(inside.definition), name=inside.name, version=inside.version)
             if (below := await self._depth(inside)) >= DEPTH_MAX:
                 found.append(f"step {step.id!r} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
-        for what, _, named in _started(definition):
+        for what, step, named in _started(definition):
             about = named.name, named.version
             if named.steps or about in plans_of:
                 continue
@@ -104,10 +104,7 @@ class Pinning:
                 continue
             plans_of[about] = child
             if child.locks:
-                found.append(
-                    f"{what} starts saga {child.name!r}, which asks for locks; only a saga that no step starts can "
-                    "hold some to its end: give these locks to this saga, or to the step."
-                )
+                found.append(with_locks(f"{what} starts saga {child.name!r}", step.id))
             if below >= DEPTH_MAX:
                 found.append(f"{what} starts a saga with {below - 1} sagas below it; at most {DEPTH_MAX} may stand so.")
         for each, seen in Known(schema=definition.input_schema).each(definition.steps):

@@ -105,6 +105,7 @@ def problems(definition: Definition, *, stored: bool = False, inside: bool = Fal
     found.extend(behind_pivot(definition, edges))
     found.extend(savepoints.problems(definition, edges))
     if not stored:
+        found.extend(children.inside_with_locks(definition))
         found.extend(savepoints.lacking_ways(definition))
         found.extend(names_taken(definition))
     return found

@@ -15,7 +15,18 @@ from goconductor.lifecycle.facts.parent import Parent
 from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus, SagaStatus
 from goconductor.saga.checking.validate import check
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Child, Definition, Step, Undo, child_of, definition_of, inside
+from goconductor.saga.definition import (
+    Binding,
+    Child,
+    Definition,
+    Step,
+    Undo,
+    child_of,
+    definition_of,
+    every_step,
+    inside,
+    undoing_saga,
+)
 from goconductor.saga.graph import reachable
 from goconductor.saga.plan import plan
 
@@ -32,18 +43,26 @@ INSIDE_SHARE = 0.4
 _BY_HAND = (e.SkipRequested, e.OutcomeDeclared)
 
 
-def with_children(definitions: Sequence[Definition], chance: random.Random) -> list[Definition]:
+def with_children(definitions: Sequence[Definition], chance: random.Random, *, deep: bool = True) -> list[Definition]:
     """Let steps of definitions start the saga of the one before, so that there are children of children.
 
     Args:
         definitions: in an order.
         chance: decides which.
+        deep: whether all of them do; else every second one does, so that half of them are started by no step.
     """
     made: list[Definition] = []
-    for definition in definitions:
-        below = made[-1] if made else None
-        made.append(definition if below is None else _starting(definition, below, chance))
+    for number, definition in enumerate(definitions):
+        starts = number > 0 and (deep or number % 2 == 1)
+        made.append(_starting(definition, made[-1], chance) if starts else definition)
     return made
+
+
+def started_by_steps(definitions: Sequence[Definition]) -> set[str]:
+    """Return the names of the sagas that steps start, or that undo steps."""
+    steps = [step for definition in definitions for step in every_step(definition.steps)]
+    children = [step.saga for step in steps] + [undoing_saga(step) for step in steps]
+    return {child.name for child in children if child is not None}
 
 
 def _starting(definition: Definition, below: Definition, chance: random.Random) -> Definition:

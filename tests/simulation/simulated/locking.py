@@ -18,6 +18,7 @@ from goconductor.saga.graph import reachable
 from goconductor.saga.ids import Direction
 from goconductor.saga.plan import plan
 from goconductor.stores.memory.data import Data
+from tests.simulation.simulated.children import started_by_steps
 
 KEYS = ("a", "b", "n{input.n}")
 
@@ -25,11 +26,14 @@ KEYS = ("a", "b", "n{input.n}")
 def with_locks(definitions: Sequence[Definition], chance: random.Random) -> list[Definition]:
     """Give locks to steps of definitions, to their maps, and to sagas as a whole.
 
+    A saga that a step starts can have none. It would be another version, too, than the one that its parent names.
+
     Args:
-        definitions: of sagas that no step starts.
+        definitions: some, of which others may start sagas.
         chance: decides which.
     """
-    return [_locking(definition, chance) for definition in definitions]
+    started = started_by_steps(definitions)
+    return [each if each.name in started else _locking(each, chance) for each in definitions]
 
 
 def _locking(definition: Definition, chance: random.Random) -> Definition:

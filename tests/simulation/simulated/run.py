@@ -20,7 +20,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         kinds: the faults that may come.
         faults_max: how many of them may come; None is without limit.
         children: whether steps start sagas of their own.
-        locks: whether sagas and steps ask for locks, over few keys.
+        locks: whether sagas and steps ask for locks, over few keys. Sagas that steps start cannot; so with children every second
+            saga is started by no step, and asks.
         migrations: whether sagas are moved to other versions of their definitions.
     """
 

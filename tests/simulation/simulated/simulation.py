@@ -104,7 +104,7 @@ class Simulation:
             random_definition(f"saga{number}", random.Random(f"definition {seed} {number}")) for number in range(options.sagas)
         ]
         if options.children:
-            self.definitions = with_children(self.definitions, random.Random(f"children {seed}"))
+            self.definitions = with_children(self.definitions, random.Random(f"children {seed}"), deep=not options.locks)
         if options.locks:
             self.definitions = with_locks(self.definitions, random.Random(f"locks {seed}"))
         self._plans = {saga.version: plan(saga) for definition in self.definitions for _, saga in each_saga(definition)}

@@ -124,3 +124,26 @@ def of_written(definition: Definition, look: Callable[[Definition], list[str]]) 
             )
         else:
             yield from (within(in_saga_of(step), problem) for problem in look(child))
+
+
+def with_locks(saga: str, step: str) -> str:
+    """Return what is wrong with a saga that a step starts, and that asks for locks.
+
+    Args:
+        saga: what starts which saga, in words.
+        step: the step.
+    """
+    return Fault(
+        f"{saga}, which asks for locks; only a saga that no step starts can hold some to its end: give these locks to this "
+        "saga, or to the step.",
+        f"this saga holds a lock, and waits for the end of the saga of {step}",
+        "that one waits for the same lock",
+        "neither ends",
+    )
+
+
+def inside_with_locks(definition: Definition) -> Iterator[str]:
+    """Yield the steps with a saga that is written inside, and asks for locks; deeper ones are looked at with that saga."""
+    for step, child in written_inside(definition):
+        if any(each.locks for each in every_step(child.steps)):
+            yield with_locks(f"step {step.id!r} starts a saga that is written in it", step.id)
