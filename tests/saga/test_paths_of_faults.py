@@ -111,6 +111,10 @@ CASES: list[tuple[list[Steps], str]] = [
         [step("a", fallback="g"), {"id": "g", "steps": [step("b"), step("c")]}],
         "a succeeds → the first steps of g run all the same",
     ),
+    (
+        [{"id": "c", "saga": saga_of({"id": "d", "saga": saga_of(step("a", locks=[{"key": "k"}]))})}],
+        "this saga holds a lock, and waits for the end of the saga of d → that one waits for the same lock → neither ends",
+    ),
     ([{"id": "c", "saga": saga_of(step("a", "b"), step("b", "a"))}], "a waits for b → b waits for a"),
 ]
 
@@ -237,9 +241,6 @@ WITHOUT_A_PATH: dict[str, tuple[str, ...]] = {
         "{} {}.",
     ),
     "it is so on any data": ("on any data",),
-    "the saga below is not at hand where a document is checked, so nobody can say on which path it asks": (
-        "which asks for locks",
-    ),
     "the whole construct is refused, however it would run": ("what its turns have done would stand or be undone",),
 }
 
