@@ -132,7 +132,7 @@ def _one_of(words: type[Word]) -> Callable[[str], Word]:
         try:
             return words(text)
         except ValueError:
-            raise typer.BadParameter(f"{text[:100]!r} is none; {nearest(text, words)}") from None
+            raise typer.BadParameter(f"{text[:100]!r} is unknown; {nearest(text, words)}") from None
 
     return read
 

@@ -1,32 +1,34 @@
 """Sub-sagas: a step of kind ``saga`` starts a saga of its own, its *child*, and ends with it.
 
-What a child means to its parent is said in :mod:`goconductor.lifecycle.moves.kinds.child`. Here is who does the work: any
-process, and nobody holds a lease for it. Each act can be repeated, also by two processes at once:
+What a child means to its parent is described in :mod:`goconductor.lifecycle.moves.kinds.child`. Here is how the work is done:
+by any process, and without a lease. Each act can be repeated, also by two processes at once:
 
-- A child is *started* under a key that is made of its parent's id, the step, its round and its attempt. The key decides, whatever
-  the input is.
+- A child is *started* under a key that is made of its parent's id, the step, its round and its attempt. The key decides,
+  whatever the input is.
 - Where the parent does not want it any more, the same start makes a saga that has ended before it began. So the key decides
   between the two as well: either there is a child, which can be asked to end, or there never will be one.
-- A child that is to end is asked to turn back, or to terminate where its parent terminates. It refuses a request that it has had.
-- The *end* of a child is told to the parent as an outcome of the step's action. The parent's state decides whether it still waits
-  for that; the same outcome a second time changes nothing.
+- A child that has to end is asked to turn back, or to terminate where its parent terminates. It refuses a request that comes
+  twice.
+- The *end* of a child is told to the parent as an outcome of the step's action. The parent's state decides whether it still
+  waits for that; the same outcome a second time changes nothing.
 
-Whoever commits the parent's decision starts the child, and whoever commits the child's end tells the parent. If that process dies
-in between, the leader's sweep does the same. It finds the parent, which waits; it looks the key up first, as a rule there is a
-child, and a paused parent starts nothing new. And it finds the child: one that has ended keeps its ``wake_at`` until its end was
-told, and *rests* from then on. A process that leaves gives some seconds to what is in flight, and leaves the rest to the sweep:
-the store may be away.
+The process that commits the parent's decision starts the child. The process that commits the child's end tells the parent. If
+it dies in between, the leader's sweep does the same. The sweep finds the parent, which waits. It looks up the key first,
+since there is usually a child, and since a paused parent starts nothing new. The sweep also finds the child: a child that has
+ended keeps its ``wake_at`` until its end was told, and *rests* from then on. A process that leaves spends some seconds on
+what is in flight, and leaves the rest to the sweep: the store may be away.
 
-A child that is *held* is not over: its parent takes its output, and may have it undone until the parent's own end. Whoever
-commits that end releases the children. Who dies in between leaves it to the sweep, for each look at a child that is held is one
-at its parent. A parent that is gone has ended. A parent that is held has not, and releases its children when it is released.
+A child that is *held* is not over: its parent takes its output, and may have it undone until the parent's own end. The
+process that commits that end releases the children. If it dies in between, the sweep does so: each look at a held child is a
+look at its parent. A parent that was deleted has ended. A parent that is held has not, and releases its children when it is
+released.
 
-A saga that *undoes* a step is the attempt of a compensation. It is started in the same way, under a key of its own, and its end
-is the compensation's outcome: completed, the step is undone; undone itself, the attempt has failed, and the next one starts
-another. Where the compensation is to be skipped, or the parent terminates, it is had to end like any child, and what it says then
-is the answer of its owner.
+A saga that *undoes* a step is the attempt of a compensation. It is started in the same way, under a key of its own, and its
+end is the compensation's outcome. Where it has completed, the step is undone. Where it was compensated, the attempt has
+failed, and the next one starts another saga. Where the compensation is to be skipped, or the parent terminates, the saga is
+brought to its end like any child, and that end is the answer of its owner.
 
-A step whose output was refused has had its child. A retry of it starts no other: that child's output is told again.
+A step whose output was refused has had its child. A retry starts no other child: the output of that child is told again.
 """
 
 from __future__ import annotations

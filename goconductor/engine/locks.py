@@ -1,23 +1,23 @@
-"""Locks: the table of locks is made to agree with what a saga's log says, and the log is told what the table has decided.
+"""Locks: the table of locks is made to agree with a saga's log, and the log gets what the table has decided.
 
-The table sees all sagas, and each log only one. What they must agree on is one thing: a saga holds a key, or waits for it,
-exactly where its state wishes it. So there is one act for everything, a *look* at one saga. It asks for what its steps wish,
-withdraws what they wish no more, and gives up all at the saga's end. Keys that it was given are an event of the saga. Whoever
-has appended what changed a saga's wishes looks. Any process may, and twice does no harm.
+The table sees all sagas, and each log only one. They must agree on one thing: a saga holds a key, or waits for it, exactly
+where its state wishes it. So there is one act for everything, a *look* at one saga. It asks for the keys that its steps wish,
+withdraws wishes that they no longer have, and gives up all keys at the saga's end. Keys that it was given are an event of the
+saga. The process that appends a change of a saga's wishes looks. Any other process may look as well, and twice does no harm.
 
-- A key that is free is taken in the transaction that asks. If the process dies before the event is appended, the next look finds
-  that the saga holds the key, and says the same.
-- Else the place is committed first. Then, in another transaction, it is looked at again: the holder may have ended in between,
-  and whoever ended it did not see the place.
-- A look tells which other sagas may take a key now, and these are looked at as well. It does not matter why: a holder has ended,
-  a place was withdrawn, a sharer came, or somebody missed to wake them.
-- Who begins to wait, or is the first in a queue, looks for a *circle* of sagas that wait for one another. Each circle has a saga
-  whose place came last, and its look sees all of the circle. A place may be one that its saga wishes no more, so each log of
-  the circle is read. If all of them wait, one saga gives way: its event is appended only if no head of the circle has
-  moved meanwhile, so nobody gives way for a circle that is gone.
+- A key that is free is taken in the transaction that asks. If the process dies before the event is appended, the next look
+  finds that the saga holds the key, and says the same.
+- Otherwise the place in the queue is committed first. Then, in another transaction, it is looked at again: the holder may
+  have ended in between, and the process that ended it did not see the place.
+- A look says which other sagas may take a key now, and these are looked at as well. The reason does not matter: a holder has
+  ended, a place was withdrawn, a sharer came, or some process failed to wake them.
+- A saga that begins to wait, or is the first in a queue, looks for a *circle* of sagas that wait for one another. Each circle
+  has a saga whose place came last, and its look sees the whole circle. A place may be one that its saga no longer wishes, so
+  each log of the circle is read. If all of them wait, one saga gives way: its event is appended only if no head of the circle
+  has moved meanwhile, so no saga gives way for a circle that is gone.
 
-The net below is the sweep, which looks at each saga that waits, ever more seldom. Nothing has to be freed for anything to go
-on: who looks at a key finds that its holder has ended.
+The sweep is the safety net: it looks at each saga that waits, at growing intervals. No key has to be freed: a look at a key
+finds that its holder has ended.
 
 The protocol is searched in models (``tests/protocol/trees``). The rules of a queue are in
 :mod:`goconductor.ports.store.log.queues`.

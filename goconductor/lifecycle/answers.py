@@ -1,8 +1,8 @@
 """The answers of conditions, as the log keeps them.
 
-A condition is asked once, by the process that decides that its step has its turn. The answer is kept in the event that asked, in
-the same append; a replay reads it there. It must not ask again: maps have a random order in each process, and a release of the
-expression library may answer otherwise. A step that was skipped would then run after its successor.
+A condition is evaluated once, by the process that decides that its step has its turn. The answer is kept in the event of that
+decision, in the same append; a replay reads it there. It must not be evaluated again: maps have a random order in each process,
+and another release of the expression library may answer otherwise. Then a step that was skipped would run after its successor.
 
 A step has its turn once in a round, so an answer is known by its step, and by its round where that is not the first
 (:func:`asked_as`). A wait may ask again when an operator lets it wait again;

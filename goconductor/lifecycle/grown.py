@@ -1,15 +1,15 @@
-"""The graph of a saga that has grown: what the state's lengths and the plan say together.
+"""The graph of a saga that has grown: it follows from the plan and the lengths in the state.
 
-A plan knows the steps of a map by their templates, a state how many items each map has. A saga without maps asks none of this.
-:mod:`goconductor.saga.growth` describes the names.
+A plan knows the steps of a map by their templates. A state knows how many items each map has. A saga without maps needs none
+of this. :mod:`goconductor.saga.growth` describes the names.
 
-On the way back the graph is walked in reverse, through the items. A map is two places there: its join, which is closed before
-the last steps of its items, and its *beginning*, which is closed after their first ones. The beginning has the map's name with
-``[]``. It is no step.
+When a saga turns back, the graph is walked in reverse, through the items. There a map is two places: its join, which is
+closed before the last steps of its items, and its *beginning*, which is closed after their first ones. The beginning has the
+map's name with ``[]``. It is no step.
 
-The turns of a repeat stand one behind the other: its end comes after the last steps of its last turn, the first steps of a turn
-after the last ones of the turn before, and the first ones of its first turn after its beginning. As more turns grow only at the
-end, that changes nothing of what was there.
+The turns of a repeat stand one behind the other: its end comes after the last steps of its last turn, the first steps of a
+turn after the last ones of the turn before, and the first ones of its first turn after its beginning. As more turns grow only
+at the end, that changes nothing of what was there.
 """
 
 from __future__ import annotations

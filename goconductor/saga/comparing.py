@@ -1,11 +1,11 @@
 """What the difference between two versions of a saga's definition means for sagas that run.
 
-A saga keeps the version that it started with. It could go on under another one only where its past is the same in both: each
-step that has begun is there, is the same step, plays the same part around the pivot, and has the same steps before it. What has
-not begun may change in any way. So the steps in which two versions differ like that *hold* a saga: as soon as one of them has
-begun, the saga cannot move. The same is true of the saga's timeout, whose end was fixed at the start, and of its input's schema,
-by which the input was completed. All this is necessary. Whether it is enough shows only when a saga's own log is read by the new
-version (:mod:`goconductor.lifecycle.requests.migration`).
+A saga keeps the version that it started with. It could go on under another one only where its past is the same in both. Each
+step that has begun must be there, be the same step, have the same role around the pivot, and have the same steps before it.
+Steps that have not begun may change in any way. So the steps in which two versions differ *hold* a saga: as soon as one of
+them has begun, the saga cannot move. The same holds for the saga's timeout, whose end was fixed at the start, and for its
+input's schema, by which the input was completed. All this is necessary, but not sufficient. The saga's own log, read by the
+new version, decides (:mod:`goconductor.lifecycle.requests.migration`).
 """
 
 from __future__ import annotations

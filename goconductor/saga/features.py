@@ -3,7 +3,7 @@
 Instances are replaced one by one, so old and new code run side by side. A state drops the fields that older code does not know;
 therefore an instance without a feature must not touch a saga that uses it. Three things see to that:
 
-- A message names the features of its saga, and who lacks one leaves the message to others
+- A message names the features of its saga. An instance without one of them leaves the message to others
   (:mod:`goconductor.messages.codec`).
 - A stored definition names its features as well, and each instance says at its registration which ones it knows. A version is
   not active before all living instances know its features (:mod:`goconductor.engine.facts.definitions`).

@@ -1,7 +1,7 @@
-"""Growth: a step that becomes several when its turn comes, without any plan of what it became.
+"""Growth: a step that becomes several when its turn comes, and for which no new plan is made.
 
-A map does its *body*, a few steps, once for each item of a list. How long the list is shows when the step's turn comes, and then
-the state remembers that length, nothing else. The steps that are there from then on have names that say where they are::
+A map does its *body*, a few steps, once for each item of a list. The length of the list is known when the step's turn comes. Then
+the state remembers that length, and nothing else. The steps that are there from then on have names that say where they are::
 
     line[3].reserve              the step reserve of the map line, for the item at place 3
     line[3].box[0].pack          a map in a map
@@ -14,7 +14,7 @@ and puts the place in front of the names that it answers (:class:`ByStep`). Noth
 without maps has plain dicts.
 
 An item's first steps come after the map's beginning, and the map ends (its *join*) when the last steps of all items are done.
-Only that end can be seen from outside: who comes after a map comes after its join.
+Only that end can be seen from outside: a step after a map comes after its join.
 
 A repeat grows in the same way, one *turn* after the other: ``poll[2].ask`` is a step of its third turn. The first steps of a turn
 come after the last ones of the turn before. So it has a length as well, which is how many turns there are by now, and its items

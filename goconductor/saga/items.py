@@ -1,10 +1,10 @@
 """What the steps in maps and repeats see of a saga's data: their item, its place, their siblings' outputs; and what a map gives.
 
 A reference in a body means the nearest step of that name: first the siblings in the same item, then those of the map around it,
-at last the steps outside. Which one that is shows in the definition. Only the place in front of its name differs from item to
+at last the steps outside. The definition says which one that is. Only the place in front of its name differs from item to
 item.
 
-The list of a map is never copied: an item is read where the list is, and nothing can change that any more once the map has grown.
+The list of a map is never copied: an item is read where the list is, and the list cannot change once the map has grown.
 A join's output is not kept either. It is made of its items' outputs where somebody reads it, and only of one item where a
 reference names one. In the same way a repeat gives what its last turn has given, unless an operator has declared its output.
 """

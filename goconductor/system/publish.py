@@ -85,7 +85,7 @@ def templates_of(publication: Publication, *, constant_data: bool) -> Iterator[T
 
 def _faults_of(publication: Publication, where: str) -> Iterator[str]:
     if not TOPIC.fullmatch(publication.topic):
-        yield f"its {where}topic {publication.topic[:100]!a} is none; use up to 249 letters, digits, '.', '_' and '-'"
+        yield f"its {where}topic {publication.topic[:100]!a} is not valid; use up to 249 letters, digits, '.', '_' and '-'"
     elif publication.topic.lower().startswith(PREFIX):
         yield f"its {where}topic {publication.topic!r} is goconductor's own, as all that begin with {PREFIX!r}; choose another"
     kind = publication.type

@@ -112,7 +112,7 @@ async def test_a_filter_selects_what_fits_now(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("request_", "given", "says"),
     [
-        ("paus", {}, r"request 'paus' is none; did you mean pause\?"),
+        ("paus", {}, r"request 'paus' is unknown; did you mean pause\?"),
         ("pause", {"step": "charge"}, "step is given, but pause is about the saga as a whole; leave it out"),
         ("pause", {"values": {"forced": True}}, "values.forced is unknown; there are: children"),
         ("skip", {"values": {"force": True}}, r"values.force is unknown; did you mean forced\?"),

@@ -78,7 +78,7 @@ def test_a_saga_in_python_gives_its_name_and_the_type_of_its_result() -> None:
         ([PARCEL | {"run": "a.b"}], "but has run"),
         ([PARCEL | {"value": "1"}], "step 'parcel' is both a value and a saga"),
         ([PARCEL | {"saga": {"name": "a b"}}], "step 'parcel' starts saga 'a b', which is no name"),
-        ([PARCEL | {"saga": {"name": "a", "version": "a b"}}], "step 'parcel' starts version 'a b' of a saga, which is none"),
+        ([PARCEL | {"saga": {"name": "a", "version": "a b"}}], "step 'parcel' starts version 'a b' of a saga, which cannot be"),
         ([CHARGE, PARCEL | {"after": ["charge"]}], "its undo can never run"),
     ],
 )

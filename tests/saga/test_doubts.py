@@ -94,5 +94,5 @@ def test_a_case_that_repeats_a_condition_is_refused() -> None:
     for name in ("first", "second"):
         way.case(name, when="input.yes").step("a.b")
     way.case("else").step("a.b")
-    with pytest.raises(DefinitionError, match=r"case 'second' of switch 'way' is never taken: .* case 'first' did"):
+    with pytest.raises(DefinitionError, match=r"case 'second' of switch 'way' is never taken: .* case 'first' held"):
         _ = order.definition

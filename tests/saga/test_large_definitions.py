@@ -74,4 +74,4 @@ def test_locks_that_may_come_in_any_order_are_named() -> None:
 
 def test_of_very_many_the_first_are_told() -> None:
     found = asking(*((f"s{number}", (), (f"{number}:{{input.n}}",)) for number in range(500)))
-    assert (len(found), found[-1]) == (CIRCLES_MAX + 1, "there are more of these; mend the ones above first.")
+    assert (len(found), found[-1]) == (CIRCLES_MAX + 1, "there are more of these; correct the ones above first.")

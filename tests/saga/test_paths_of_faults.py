@@ -172,7 +172,7 @@ WITHOUT_A_PATH: dict[str, tuple[str, ...]] = {
     "a name, or what it means, is wrong before anything runs": (
         "is not a step of this saga",
         "is no name",
-        "which is none",
+        "of a saga, which cannot be",
         "must be 1 to 100 letters",
         "by 1 to 100 letters",
         "name it by",
@@ -234,7 +234,7 @@ WITHOUT_A_PATH: dict[str, tuple[str, ...]] = {
     "it is about what a value is, and holds for each run that comes there": (
         "does not take",
         "must have; add it",
-        "refer to another place, or mend one of the types",
+        "refer to another place, or correct one of the types",
         "does not fit",
         "no value for its input",
         "walks over",

@@ -95,14 +95,14 @@ def refused(write: Callable[[Saga[Order]], object]) -> list[str]:
 def test_a_place_of_the_input_that_never_fits_is_refused() -> None:
     (problem,) = refused(lambda saga: saga.step(name, inputs={"text": saga.input.number}))
     assert problem == (
-        "step 'name' gives 'shop.name' $.input.number for its input 'text', which is a number, where a text is taken; "
-        "refer to another place, or mend one of the types."
+        "step 'name' gives 'shop.name' $.input.number for its input 'text', which is a number, but a text is needed; "
+        "refer to another place, or correct one of the types."
     )
 
 
 def test_an_output_that_never_fits_is_refused() -> None:
     (problem,) = refused(lambda saga: saga.step(name, inputs={"text": saga.step(count, inputs={"pieces": 1}).output}))
-    assert "$.steps.count.output for its input 'text', which is a number, where a text is taken" in problem
+    assert "$.steps.count.output for its input 'text', which is a number, but a text is needed" in problem
     (problem,) = refused(lambda saga: saga.step(pack, inputs={"line": saga.step(order).output}))
     assert "$.steps.order.output for its input 'line', which has no 'sku', which is required" in problem
 
@@ -113,7 +113,7 @@ def test_what_an_item_of_a_map_has_is_known() -> None:
         each.step(count, inputs={"pieces": of(each)})
 
     (problem,) = refused(lambda saga: lines(saga, lambda each: each.item.sku))
-    assert "$.item.sku for its input 'pieces', which is a text, where a number is taken" in problem
+    assert "$.item.sku for its input 'pieces', which is a text, but a number is needed" in problem
     for fits in (lambda each: each.item.pieces, lambda each: each.index):
         saga = Saga("order", input=Order)
         lines(saga, fits)
@@ -144,7 +144,7 @@ def test_an_input_may_be_kept_in_the_form_that_pydantic_writes() -> None:
     check_definition(shop, saga.definition, saga.input_type)
     lists = Saga("order", input=Model)
     lists.step(order_of, inputs={"lines": lists.input.number})
-    with pytest.raises(DefinitionError, match="a number or a text, where a list is taken"):
+    with pytest.raises(DefinitionError, match="a number or a text, but a list is needed"):
         _ = lists.definition
 
 
@@ -155,12 +155,12 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type
     ("step", "says"),
     [
         ({"map": {"over": "$.input.n", "do": [{"id": "b", "run": "a.b"}]}}, "the list of map 'a' refers to $.input.n, which is"),
-        ({"delay": {"until": "$.input.l"}}, "the delay of step 'a' refers to $.input.l, which is a list, where a number or"),
+        ({"delay": {"until": "$.input.l"}}, "the delay of step 'a' refers to $.input.l, which is a list, but a number or"),
         ({"run": "a.b", "locks": [{"key": "x:{input.l}"}]}, "the lock 'x:{input.l}' of step 'a' refers to $.input.l, which is a"),
     ],
 )
 def test_what_the_saga_itself_reads_is_looked_at_in_documents(step: dict[str, Any], says: str) -> None:
-    with pytest.raises(DefinitionError, match=r"mend one of the types") as error:
+    with pytest.raises(DefinitionError, match=r"correct one of the types") as error:
         read({"name": "order", "steps": [{"id": "a", **step}], "input_schema": SCHEMA})
     assert error.value.problems[0].startswith(says)
 
@@ -188,7 +188,7 @@ async def test_what_a_saga_that_is_started_takes_is_known_when_it_is_registered(
     with pytest.raises(DefinitionError) as error:
         await node.definitions.register(load_definition(parent(sku="$.input.n")))
     wrong, missing = error.value.problems
-    assert "'p' gives the saga that it starts $.input.n for its 'sku', which is a number, where a text is taken" in wrong
+    assert "'p' gives the saga that it starts $.input.n for its 'sku', which is a number, but a text is needed" in wrong
     assert missing == "step 'p' gives the saga that it starts no 'pieces', which its input must have; add it to the inputs."
     await node.definitions.register(load_definition(parent(sku="$.input.s", pieces="$.input.n")))
 

@@ -65,7 +65,7 @@ def test_it_is_written_in_python_and_back() -> None:
         ([charge(run="a.b")], "the undo of step 'charge' is a saga, and runs 'a.b'; leave one of them out."),
         ([charge(wait={"event": "done"})], "the undo of step 'charge' waits, so nobody runs it, but it has inputs and saga"),
         ([charge(saga={"name": "a b"})], "the undo of step 'charge' starts saga 'a b', which is no name"),
-        ([charge(saga={"name": "a", "version": "a b"})], "starts version 'a b' of a saga, which is none"),
+        ([charge(saga={"name": "a", "version": "a b"})], "starts version 'a b' of a saga, which cannot be"),
         ([charge(saga={"name": "a", "held": True})], "starts a saga by its name, and says of it held"),
         ([charge(saga={"steps": [{"id": "a", "run": "a.b"}]})], "starts saga '', which is no name"),
         ([charge(saga=None)], "the undo of step 'charge' has neither run, wait nor saga"),

@@ -230,10 +230,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, "has no input 'method'; add it."),
     ({"target": "https://x"}, "its target 'https://x' names no host"),
     ({"target": "*.example.com"}, "its target '*.example.com' names no host"),
-    ({"method": "Place"}, "its method 'Place' is none; write it as package.Service/Method."),
-    ({"metadata": {"grpc-timeout": "1"}}, "its metadata name 'grpc-timeout', which is none of yours"),
+    ({"method": "Place"}, "its method 'Place' is not valid; write it as package.Service/Method."),
+    ({"metadata": {"grpc-timeout": "1"}}, "its metadata name 'grpc-timeout', which is not allowed"),
     ({"metadata": {"x": "{"}}, "its metadata 'x' has a '{' at 0"),
-    ({"undo": {"method": "x"}}, "its undo.method 'x' is none"),
+    ({"undo": {"method": "x"}}, "its undo.method 'x' is not valid"),
     ({"undo": {"method": "a.B/C", "message": "${secret:x}"}}, "its undo.message has a secret"),
     ({"messge": {}}, "its input 'messge' is neither one of its own nor named by a placeholder; did you mean message?."),
 ]

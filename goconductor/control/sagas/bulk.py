@@ -133,7 +133,7 @@ def read_bulk(request: str, *, step: str | None = None, reason: str = "", values
     """
     operation = next((each for each in CATALOGUE if each.request == request), None)
     if operation is None:
-        raise _invalid(Fault("request", f"{request[:63]!a} is none; {nearest(request, Request)}"))
+        raise _invalid(Fault("request", f"{request[:63]!a} is unknown; {nearest(request, Request)}"))
     given, known = dict(values or {}), {each.name: each for each in operation.parameters}
     found = [Fault(f"values.{name[:63]}", f"is unknown; {_known(name, known)}") for name in given if name not in known]
     for name, parameter in known.items():

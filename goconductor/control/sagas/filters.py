@@ -68,7 +68,9 @@ def wanted(
         "updated_before": updated_before,
     }
     found = [
-        Fault("status", f"{each[:63]!a} is none; {nearest(each, SagaStatus)}") for each in statuses if each not in set(SagaStatus)
+        Fault("status", f"{each[:63]!a} is unknown; {nearest(each, SagaStatus)}")
+        for each in statuses
+        if each not in set(SagaStatus)
     ]
     found += [
         Fault(name, "has no time zone; add one, such as 'Z'")

@@ -21,7 +21,7 @@ def form_of(request: Any) -> Form:
     """
     wanted = given(request, "form", Form.MERMAID)
     if wanted not in set(Form):
-        raise RequestInvalidError("the request", [Fault("form", f"{wanted[:63]!a} is none; {nearest(wanted, Form)}")])
+        raise RequestInvalidError("the request", [Fault("form", f"{wanted[:63]!a} is unknown; {nearest(wanted, Form)}")])
     return Form(wanted)
 
 

@@ -1,4 +1,4 @@
-"""Getting on: what an outcome of an action means. Which steps begin by it says :mod:`goconductor.lifecycle.moves.beginning`."""
+"""Forward: what an outcome of an action means. :mod:`goconductor.lifecycle.moves.beginning` says which steps begin by it."""
 
 from __future__ import annotations
 

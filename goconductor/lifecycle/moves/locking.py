@@ -1,13 +1,13 @@
-"""Locks: a saga has been given keys that its steps wait for, or must give way, as it waits in a circle.
+"""Locks: a saga has been given keys that its steps wait for, or must give way, since it waits in a circle.
 
-Who holds a key and who waits for it stands in a table beside the logs, which sees all sagas (:mod:`goconductor.engine.locks`).
-The log has what that table has decided: a replay asks nobody. So a key that was given counts for whatever step wishes it by
-then. What a step wished before it was withdrawn is no wish any more, and a late answer to it changes nothing.
+A table beside the logs says who holds a key and who waits for it. It sees all sagas (:mod:`goconductor.engine.locks`). The
+log has what that table has decided, so a replay does not need the table. A key that was given counts for each step that
+wishes it at that moment. Where the wish of a step was withdrawn, a late answer to it changes nothing.
 
-A saga keeps its keys to its end, through rewinds and compensation: what it undoes is about the same thing.
+A saga keeps its keys to its end, through rewinds and compensation, since these are about the same thing.
 
-A saga that gives way turns back as a whole. That is tolerated nowhere: a step that may fail, or an item that is not needed,
-would leave the saga its other keys, and those who wait for them would wait on.
+A saga that gives way turns back as a whole. No tolerated failure replaces that: when only a step that may fail, or an item
+that is not needed, was given up, the saga would keep its other keys, and others would go on waiting for them.
 """
 
 from __future__ import annotations

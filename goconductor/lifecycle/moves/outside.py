@@ -1,17 +1,18 @@
 """Outcomes from outside: a step that its participant begins, and that somebody else ends (external task, task token).
 
 A payment is begun in a second, and the bank says hours later what became of it. The step's code hands the work out, and its
-attempt is over: the step *waits*, without a lease, a message or a process. It ends by a report of the outcome, from wherever.
+attempt is over: the step *waits*, without a lease, a message or a process. It ends by a report of the outcome, from anybody.
 
-- A report is taken from the moment the step was sent, since the process may have died between handing out and the event of that.
+- A report counts from the moment the step was sent, since the process may have died between handing out and the event of
+  that.
 - A success counts for any attempt of its round, as all act under one idempotency key.
-- A failure counts for the attempt that it names and those after it that went on about the same work: they asked, or ran since an
-  outcome was lost. The outside may know the first token only. Once a failure of that work is known, the next attempt begins
-  another, and a failure of the old one would end it.
-- A step that was handed out may have happened. So where it goes back, it is of unknown outcome, and compensated as such.
-- Once its compensation has begun a report is refused: whoever reports must undo it. Else neither side might.
-- Silence has two ends. After ``ask_after_seconds`` the step's code is run again under the same key, to ask; such an attempt is no
-  retry, and does not count as one. When the step's total timeout is over, its outcome is lost for good.
+- A failure counts for the attempt that it names, and for later attempts about the same work: those that asked, or that ran
+  because an outcome was lost. The reporter may know the first token only. Once a failure of that work is known, the next
+  attempt begins new work. A failure of the old work must not end that.
+- A step that was handed out may have happened. So when the saga turns back, its outcome is unknown, and it is compensated.
+- Once its compensation has begun, a report is refused: the reporter must undo the work. Otherwise perhaps neither side would.
+- Silence has two ends. After ``ask_after_seconds`` the step's code runs again under the same key, to ask. Such an attempt
+  does not count as a retry. When the step's total timeout is over, its outcome is lost for good.
 
 Models: W16 in ``tests/protocol/waiting/outside.py``.
 """

@@ -2,7 +2,7 @@
 
 A refusal (:class:`RequestRefusedError`) names what is allowed instead; an accepted request is an event like any other.
 
-A step that waits without an end in sight can be mended like a stuck one. This is so for a step that waits for its next attempt,
+A step that waits for an unknown time can be mended like a stuck one. This is so for a step that waits for its next attempt,
 and for one that was sent while nobody has its code. The step's status alone allows both requests here. Whether somebody runs the
 step meanwhile is decided by leases, not by the state. Who requests something about a step that was sent takes its lease first, as
 the leader does before it declares an outcome unknown; the append ends that lease (:mod:`goconductor.control.sagas.attended`). So

@@ -1,15 +1,15 @@
 """Signals: something has happened outside, or a person has approved.
 
-A signal is accepted in every state but an end. If a step waits for it, and its ``where`` holds, the step takes it and has
-ended; of several the one that began first, of those that began by one event the first in the definition. Otherwise it is kept.
-A signal that says that a step is undone goes to that undo
+A signal is accepted in every state in which the saga can still go on. If a step waits for it, and its ``where`` holds, the step
+takes it and has ended. Of several steps it is the one that began first, of those that began by one event the first in the
+definition. Otherwise the signal is kept. A signal that says that a step is undone goes to that undo
 (:mod:`goconductor.lifecycle.moves.kinds.undo_wait`).
 
 What was taken stays taken. When a signal and a deadline race, the order of the log decides.
 
-Two limits hold for a saga. What is *kept* is bounded, since each process carries it: what a waiting step takes at once is never
-refused by that. And there is a number of all that ever come, which nothing lifts. That an id comes twice is no concern of this
-module: the store refuses to append one that it knows.
+Two limits hold for a saga. What is *kept* is bounded, since each process carries it; a signal that a waiting step takes at once
+does not count. And the number of all signals of a saga is bounded. That an id comes twice does not concern this module: the store
+refuses to append one that it knows.
 """
 
 from __future__ import annotations

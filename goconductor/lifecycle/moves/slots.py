@@ -1,20 +1,20 @@
 """The slots of a map with a ``concurrency``: so many of its items may be at work at one time.
 
-A slot is an item's. It has one from the beginning of its first step until the item ends, not a step's time only: an item that has
-reserved and waits for its label is half done, and what limits how many are half done is the slot. An item that is lost keeps
+An item has a slot from the beginning of its first step until the item ends, not only while a step runs: an item that has reserved
+and waits for its label is half done, and the slots limit how many items are half done. An item that is lost keeps
 its slot until it is undone, and a compensation that is stuck keeps it as well.
 
-Nobody counts slots. A number in the state would be forgotten somewhere: where a saga turns back, or a person skips a step. Who
-has a slot is told from the statuses of the items' steps:
+The state has no number of slots. Such a number would be forgotten somewhere: where a saga turns back, or a person skips a step.
+The statuses of the items' steps say which items have a slot:
 
 - *Forward* items begin in the order of the list, so those that have begun are the first ones. The first that has not is found by
   halving. Each item that ends gives its slot to the next, so no item is looked at for the end of another. While the saga is
-  paused nobody is given any; on resume all items are looked at once.
+  paused no slot is given away; on resume all items are looked at once.
 - *Backward* an item has a slot from its first compensation until all of it is closed. The last items of the list come first. What
   has its turn in an item without a slot is put aside (:class:`goconductor.lifecycle.grown.Unclosed`).
 
-An item that ends is first told to the join. So where enough have succeeded, the slot that is free by that is given to none of
-those that are not needed any more.
+The join hears first of an item that ends. So where enough items have succeeded, the free slot is not given to an item that is no
+longer needed.
 """
 
 from __future__ import annotations

@@ -1,22 +1,23 @@
-"""Terminate: end a saga as it stands, once nothing of it can still land.
+"""Terminate: end a saga as it stands, once no step of it can have a late effect.
 
 An operator ends a saga without compensation. Some of its steps may be *out*: an attempt runs, or an outcome was lost. If the
 saga ended at once, such an attempt could have its effect later, when nobody expects it any more. So terminate is a request.
-Nothing new starts. The owner of each step that is out writes the step's keys in its journal, as for a skip; from then on nothing
-of it can land. What had happened by then stands, and is recorded. The saga is *terminating* meanwhile, and *terminated* after the
-last answer.
+Nothing new starts. The owner of each step that is out writes the step's keys in its journal, as for a skip; from then on no
+run of it can have an effect. What had happened by then stays, and is recorded. The saga is *terminating* meanwhile, and
+*terminated* after the last answer.
 
-- The request lifts a pause, as the saga has nothing left to hold back. The saga's deadline and its timers mean nothing any more.
-- A step that waits, or has grown, ends, as nobody runs it.
+- The request lifts a pause, since there is nothing left to hold back. The saga's deadline and its timers have no effect any
+  more.
+- A step that waits, or has grown, ends, since nobody runs it.
 - Outcomes that come meanwhile are recorded. Every request is refused but one: terminate by force.
 - Where a step has no journal, its keys cannot be written: the saga ends without them. If an attempt of that step was out, its
   effect may still come, and the saga says so (``late_effects``).
 - A saga that a step has started is terminated as well, and its end is awaited.
 - A rewind ends where it stands.
 - By force the saga ends at once, and no key is written. This is for owners that do not come back.
-  A saga that a step has started goes on then. Where locks are held for it this is refused.
+  A saga that a step has started goes on then. Where locks are held for it, the request is refused.
 
-A failure that an attempt reports while its keys are being written says nothing more than the journal will: it is dropped.
+A failure that an attempt reports while its keys are being written is dropped: the journal will say the same.
 
 Versions before this rule ended each saga at once (:class:`TerminateRequested`). Their logs are read as they were meant.
 """

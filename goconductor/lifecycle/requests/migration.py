@@ -1,4 +1,4 @@
-"""Whether a saga may go on by another version of its definition: it may where nothing that has happened would be otherwise.
+"""Whether a saga may go on by another version of its definition: it may where its whole past would have been the same.
 
 A saga is *migrated* by one event, and from then on its head names the new version. The events before it stay as they are, and
 who reads the log folds all of it by the version that the head names. So there never are two plans in one replay, and a replay

@@ -123,7 +123,7 @@ _LIST, _TIME, _KEY = of_kinds("array"), of_kinds("string", "number"), of_kinds("
 
 def _misfit(what: str, binding: Binding, taken: Described, known: Known) -> Iterator[str]:
     if (given := known.of(binding)) and (why := misfit(given, taken)) is not None:
-        yield f"{what}, which {why}; refer to another place, or mend one of the types."
+        yield f"{what}, which {why}; refer to another place, or correct one of the types."
 
 
 def _unfit(who: str, run: str, inputs: Mapping[str, Binding], code: Code, known: Known) -> list[str]:

@@ -1,8 +1,8 @@
-"""What a definition may hold and its writer has hardly meant. It can run; ``definition check`` refuses it, registering it warns,
-or refuses it too where ``definitions.strict`` is set.
+"""Definitions that can run, but hardly as their writer meant it. ``definition check`` refuses them. Registering one warns, or is
+refused as well where ``definitions.strict`` is set.
 
-Each doubt names a path on which it shows, and the remedy. What only the owner of a step knows is no doubt: a step of which a
-document does not say whether its code has a compensation may have one.
+Each doubt names a path on which it shows, and the remedy. There is no doubt about what only the owner of a step knows: where
+a document does not say whether a step has a compensation, it may have one.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def _of_saga(definition: Definition) -> Iterator[str]:
 def _never(steps: Iterable[Step]) -> Iterator[str]:
     """Yield the steps whose condition reads nothing, and is false; and the repeats that so never come to their end."""
     for step in steps:
-        what = f"step {step.id!r} never runs: its condition {step.when!r} is false on any data; remove the step, or mend that."
+        what = f"step {step.id!r} never runs: its condition {step.when!r} is false on any data; remove the step, or correct it."
         yield from _false(step, step.when, what)
         if step.repeat is not None and step.repeat.at_max == "fail":
             until = step.repeat.until
-            what = f"repeat {step.id!r} fails whenever it runs: its 'until' {until!r} is false on any data; mend that."
+            what = f"repeat {step.id!r} fails whenever it runs: its 'until' {until!r} is false on any data; correct it."
             yield from _false(step, until, what)
 
 
@@ -53,7 +53,7 @@ def _false(step: Step, source: str | None, what: str) -> Iterator[str]:
             yield what
     except ConditionError as error:
         yield Fault(
-            f"step {step.id!r} fails whenever it has its turn: {error}; mend its condition.",
+            f"step {step.id!r} fails whenever it has its turn: {error}; correct its condition.",
             f"{step.id} has its turn",
             "its condition cannot be evaluated",
             "the saga turns back, or after the pivot is stuck",

@@ -1,7 +1,7 @@
 """One fault of a definition: a sentence with its remedy, and the path on which the fault shows.
 
-A path is what would happen, from the start of the saga on, or from where it matters. It is a counter-example: who does not see
-why a definition is refused can follow it. A fault of what is only written, such as a name or a number, has none.
+A path is what would happen, from the start of the saga on, or from where it matters. It is a counter-example: a reader who does
+not see why a definition is refused can follow it. A fault of a text by itself, such as a name or a number, has no path.
 
 A fault is a text, so whoever shows or carries texts shows the path as well: the command line, REST and gRPC alike.
 """

@@ -1,7 +1,7 @@
-"""Whether what one JSON Schema describes can ever be what another one asks for.
+"""Whether a value that one JSON Schema describes can ever be a value that another one accepts.
 
-It is denied only where no value does both: where the kinds of JSON values have none in common, or where an object lacks what is
-required of it. A value that may be null counts by what it is when it is not. Where a schema leaves something open, it fits.
+The answer is no only where no value fits both: where they have no kind of JSON value in common, or where an object lacks a
+required member. A value that may be null is compared by its other kinds. Where a schema leaves something open, it fits.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def misfit(given: Sequence[Described], taken: Described, depth: int = 0) -> str 
     common = (there & asked) - {"null"}
     if not common:
         only_null = "null" in there & asked and {"null"} in (there, asked)
-        return None if only_null or not there or not asked else f"is {_spelt(there)}, where {_spelt(asked)} is taken"
+        return None if only_null or not there or not asked else f"is {_spelt(there)}, but {_spelt(asked)} is needed"
     if common != {"object"} or depth > _NESTED_MAX:
         return None
     for name in taken.required:

@@ -1,8 +1,8 @@
 """Keys of locks: texts with references to a saga's data, such as ``account:{input.account_id}``.
 
-Between braces stands a reference without its ``$.``; a brace that is meant as one is doubled. Only texts and whole numbers are
-filled in: of anything else two processes might not write the same text, and two sagas would not mean the same key. A key is the
-same for ever, since a replay works it out again.
+Between braces is a reference without its ``$.``; a doubled brace stands for a brace. Only texts and whole numbers are filled in.
+For any other value two processes might not write the same text, and then two sagas would not mean the same key. The text of a key
+never changes, since a replay computes it again.
 """
 
 from __future__ import annotations

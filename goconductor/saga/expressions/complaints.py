@@ -99,7 +99,7 @@ _OF_DATA: dict[re.Pattern[str], Callable[[re.Match[str]], str]] = {
         )
     ),
     re.compile(r"invalid regular expression: (?P<why>.*)"): lambda found: (
-        f"its regular expression is none: {found['why']}; mend it"
+        f"its regular expression is not valid: {found['why']}; correct it"
     ),
 }
 

@@ -1,7 +1,7 @@
 """The keys that a saga must hold before a step of it begins, as its definition says.
 
-The locks of the saga are those of whichever step begins first: from then on the saga holds them, and no step asks again. So a
-saga whose first steps are skipped takes none before it needs them.
+The locks of the saga as a whole are taken for the step that begins first. From then on the saga holds them, and no step asks
+again. So a saga whose first steps are skipped takes no lock before it needs one.
 """
 
 from __future__ import annotations

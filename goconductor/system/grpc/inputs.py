@@ -72,10 +72,10 @@ def faults(inputs: GrpcInputs) -> Iterator[str]:
         if call is None:
             continue
         if not _METHOD.fullmatch(call.method):
-            yield f"its {where}method {call.method[:100]!a} is none; write it as package.Service/Method"
+            yield f"its {where}method {call.method[:100]!a} is not valid; write it as package.Service/Method"
         for name, text in call.metadata.items():
             if not _KEY.fullmatch(name) or name.lower().startswith("grpc-") or name.lower().endswith("-bin"):
-                yield f"its {where}metadata name {name[:100]!a}, which is none of yours; use letters, digits and '-'"
+                yield f"its {where}metadata name {name[:100]!a}, which is not allowed; use letters, digits and '-'"
             try:
                 Template.parse(text)
             except ValueError as error:

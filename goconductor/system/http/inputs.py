@@ -159,7 +159,7 @@ def url_of(text: str) -> tuple[bool, str, int, Template]:
     try:
         port = urlsplit(f"//{authority}").port
     except ValueError:
-        raise ValueError("has a port that is none; use 1 to 65535") from None
+        raise ValueError("has an invalid port; use 1 to 65535") from None
     host = authority.lower().removesuffix(f":{port}")
     if not HOST.fullmatch(host) or host.startswith("*") or port == 0:
         raise ValueError("names no host; write it in full, such as https://api.example.com/orders")

@@ -1,11 +1,11 @@
-"""A map: a step that becomes several when its turn comes, some for each item of a list. There is nothing to undo of itself.
+"""A map: a step that becomes several when its turn comes, some for each item of a list. The map itself has nothing to undo.
 
-After a rewind it grows anew, and names come again. Then what it grows is in the round that the rewind ended with, so that no step
-is twice in one.
+After a rewind it grows again, and the same names come again. The new steps are in the round that the rewind ended with, so
+that no step is twice in one round.
 
 It reads the list's length, and from then on the saga has the steps of all items (:mod:`goconductor.saga.growth`). It has
-succeeded when they are done. A step of an item is a step like any other: where it fails for good before the pivot, the saga turns
-back; behind the pivot it waits for an operator.
+succeeded when they are done. A step of an item is a step like any other: where it fails for good before the pivot, the saga
+turns back; behind the pivot it waits for an operator.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A step whose saga must hold locks first: it waits for them, and then begins as its kind does.
 
-The keys are made of the saga's data in the decision that gives the step its turn. A key that the saga holds already is no wait.
-To hold it shared and to ask for it alone is the step's failure: two sagas that both did so would wait for each other for ever.
-Of several keys the first is taken first, in the order of the keys, so two steps that ask for the same keys never wait for
-each other.
+The keys are made of the saga's data in the decision that gives the step its turn. A step does not wait for a key that the saga
+holds. If the saga holds it shared and the step asks for it alone, the step fails: two sagas that both did so would wait for each
+other for ever. Several keys are taken in their sorted order, so two steps that ask for the same keys never wait for each other.
 """
 
 from __future__ import annotations

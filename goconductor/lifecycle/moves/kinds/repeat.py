@@ -1,16 +1,17 @@
-"""A repeat: a step that becomes a turn of several steps, then another one, until its condition holds. Nothing to undo of itself.
+"""A repeat: a step that becomes a turn of several steps, then another one, until its condition holds. It has nothing to undo
+itself.
 
 It grows as a map does (:mod:`goconductor.saga.growth`), by one turn at a time. When the last steps of a turn are done its
-condition is asked, and the answer is kept with the event that ended them. A replay reads it there and grows the same turns,
-whatever the condition would answer today. So is it in a rewind: the repeat begins anew, and its turns have another round.
+condition is evaluated, and the answer is kept with the event that ended them. A replay reads it there and grows the same
+turns, whatever the condition would answer today. After a rewind the repeat begins again, and its turns have another round.
 
 - The condition holds: the repeat has succeeded, with the output of its last turn.
 - It does not: the next turn begins, at once or after a delay. Between two turns the repeat waits, as a delay does.
-- It does not after as many turns as there may be, or it cannot be evaluated: the repeat has failed, as a step does; or the saga
-  goes on, where the definition says so.
+- It does not after as many turns as there may be, or it cannot be evaluated: the repeat has failed, as a step does; or the
+  saga goes on, where the definition says so.
 
-Behind the pivot nothing fails, so a repeat is stuck there. Then an operator can have one turn more (a retry), go on without an
-output (a skip), or declare the output; declared without one it is that of the last turn.
+Behind the pivot no step fails, so a repeat is stuck there. Then an operator can ask for one turn more (a retry), go on
+without an output (a skip), or declare the output; without one it is that of the last turn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A savepoint: a step whose output is the way on which the saga goes on. Nobody runs it, and there is nothing to undo of itself.
+"""A savepoint: a step whose output is the way on which the saga goes on. Nobody runs it, and it has nothing to undo.
 
 It has succeeded at once. When the next way is taken is another matter (:mod:`goconductor.lifecycle.moves.returning.savepoints`).
 """

@@ -1,13 +1,15 @@
-"""A declared undo that nobody runs: it is done when a signal says so, or when a person who has seen to it approves.
+"""A declared undo that nobody runs: it is done when a signal says so, or when the person who did it approves.
 
-Some things are undone by hand: a cheque is torn up, a warehouse puts a pallet back. The saga turns back, comes to the step, and
-waits for word. That costs nothing, and what came before the step waits for it.
+Some things are undone by hand: a cheque is torn up, a warehouse puts a pallet back. The saga turns back, comes to the step,
+and waits until somebody says that it is done. That costs nothing. The steps before it are undone afterwards.
 
-- Only word that comes while it waits is taken. What came before was said before anybody had asked, and cannot be about this.
-  So such a signal is not kept, but refused; who sends it sends it again.
-- An approval names the round as its question was shown, as each approval does.
-- Where its time is over it is stuck, and an operator is told. Word that comes then still ends it.
-- Nobody has code that could land later. So a skip needs no fence, and leaves the effect standing; a termination ends the waiting.
+- A signal or an approval counts only while the undo waits. An earlier signal was sent before anybody had asked, and cannot be
+  about this. So it is not kept, but refused; its sender sends it again later.
+- An approval names the round in which its question was shown, as each approval does.
+- When its time limit is over, the undo is stuck, and an operator is told. A signal or an approval that comes then still ends
+  it.
+- No code runs that could have a late effect. So a skip needs no fence, and leaves the effect standing. A termination ends the
+  wait.
 """
 
 from __future__ import annotations

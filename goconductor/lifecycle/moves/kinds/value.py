@@ -1,9 +1,9 @@
-"""A value: a step that works something out of the saga's data, in the decision that begins it. Nobody runs it.
+"""A value: a step that is computed from the saga's data, in the decision that begins it. Nobody runs it.
 
-The expression is asked once, and its answer is kept with the event of the decision, so a replay reads it
+The expression is evaluated once, and its answer is kept with the event of the decision, so a replay reads it
 (:mod:`goconductor.lifecycle.answers`). The step has succeeded at once, and there is nothing to undo. Where it cannot be
-evaluated the step has failed; behind the pivot it is stuck. An operator can have it asked again, as its next attempt, or declare
-the value.
+evaluated the step has failed; behind the pivot it is stuck. An operator can have it evaluated again, as its next attempt, or
+declare the value.
 """
 
 from __future__ import annotations

@@ -4,13 +4,13 @@ A signal may come before its step's turn. It is kept, and the step that begins t
 begin by one event, the order of the definition decides; therefore signals are handed out when all of them have begun
 (:func:`hand_out`).
 
-``where`` is asked twice. When the step begins, it is asked whether what it names of the *saga's* data is there: if not, no
-signal could ever be read, and the step has failed. Later it is asked about each signal. A signal that it cannot read was meant
-for another step, or is a stranger's: it is left where it is, with the reason beside it. All answers are kept in the log, by the
-step, its round, its attempt and the signal's id.
+``where`` is evaluated at two times. When the step begins, the question is whether the *saga's* data that it names are there. If
+not, it could never be evaluated on any signal, and the step has failed. Later it is evaluated for each signal. Where that is not
+possible, the signal was meant for another step, or is not ours: it stays where it is, with the reason beside it. All answers are
+kept in the log, by the step, its round, its attempt and the signal's id.
 
-A wait behind the pivot that is late may be let wait again. That is its next attempt: it asks anew, since the saga's data may be
-other by then, and the timer of the one before concerns it no more.
+An operator may let a wait behind the pivot that is late wait again. That is its next attempt. It evaluates ``where`` again, since
+the saga's data may have changed. The timer of the attempt before means nothing to it.
 """
 
 from __future__ import annotations

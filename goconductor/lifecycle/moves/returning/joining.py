@@ -2,21 +2,21 @@
 
 An item of such a map fails as a whole, and so does one that is not needed any more. It is *lost*: nothing of it begins any more,
 what was sent is awaited or settled, and what may have had an effect is compensated in the reverse order of the graph, within
-the item. The rules are those of turning back, and nothing else of the saga goes back. Where only the step failed that was last,
+the item. The rules are those of turning back, and nothing else of the saga is undone. If only the failed step itself was undone,
 what its item had done before would stand.
 
 An item that is lost ends when nothing of it is left to undo. Then all its steps are done: given up where they had run, and
 skipped where they had not. The map awaits them like any others. It gives null for the item.
 
-An item has *succeeded* when its last steps are done, and one of them has succeeded, or what that one stands in for. Where all of
-them were skipped or given up, the item gives nothing. It is lost then as one that has failed: otherwise an item that nobody
-wanted could take the place of those that are at work.
+An item has *succeeded* when its last steps are done, and at least one of them, or its fallback, has succeeded. Where all of them
+were skipped or given up, the item has no output. Then it is lost, like an item that has failed: otherwise it could take the place
+of items that are at work.
 
 - An item's failure is tolerated while enough others can still succeed. Beyond that the map fails, as a step does that fails for
   good: the saga turns back, or the item is lost that the map is in.
-- When enough items have succeeded, the others are lost too. Only when they are undone the map ends. The pivot could run else
+- When enough items have succeeded, the others are lost too. The map ends only when they are undone. Otherwise the pivot could run
   while something before it is at work.
-- Too few items from the beginning are the failure of the map, before anything is sent (:mod:`kinds.growth`).
+- Where there are too few items from the beginning, the map fails before anything is sent (:mod:`kinds.growth`).
 - Behind the pivot nothing is undone. There the map awaits all its items, as a join of all does.
 - A compensation that is skipped leaves an effect standing, and the saga says so by step. One that is stuck holds up the join.
 
@@ -24,8 +24,8 @@ A map that may fail (``allow_fail``, ``fallback``) fails with all its items: the
 map is given up, as a step is. Until then it has its failure, and it has grown. A map with slots has them here as well: who is at
 work keeps its slot, and of those that have succeeded the last of the list go first.
 
-Which items are lost, and which of these are still being undone, stands in the state of the map. Everything else is told from
-the statuses of the items' steps.
+The state of the map says which items are lost, and which of these are still being undone. Everything else follows from the
+statuses of the items' steps.
 """
 
 from __future__ import annotations

@@ -1,29 +1,32 @@
-"""A rewind: some steps, not all, are undone, and then are as if they had never begun, in a new round. The saga goes forward.
+"""A rewind: some steps, not all, are undone. Then they are as if they had never begun, in a new round, and the saga goes
+forward.
 
-Turning back and a rewind of everything undo the same steps and have two ends. So the state has the steps of a rewind, R, in a
-field of its own, which says "then forward". R is closed under "comes after", and references are edges. What came after a step
-has used what it gave, and is undone first. R is also closed under "was grown by": what touches the inside of a map takes all of
-it, its growth included. Else items that stand and items that come anew would both be there. So R names no step in a map.
+Turning back and a rewind of all steps undo the same steps, but end differently. So the state has the steps of a rewind, R, in
+a field of its own, which says "then forward". R is closed under "comes after", and references are edges. The steps after a
+step have used its output, and are undone first. R is also closed under "was grown by": a step inside a map brings the whole
+map into R. Otherwise old items and new ones would both be there. So R names no step in a map.
 
-While R goes back (:func:`turning.advance` does it, by the rules of turning back):
+While R is undone (:func:`turning.advance` does it, by the rules of turning back):
 
-- Nothing of R starts. What waits is withdrawn. What was sent is awaited while somebody holds its lease, else it is unknown; there
-  is no further attempt. What may have had an effect is compensated, in reverse order.
-- A step keeps its round until the rewind *ends*. Under it the outcome that is awaited is taken, and its effect is undone. A new
-  round at the beginning would drop that outcome, and undo the effect by nobody. The end gives all of R the same new round, drawn
-  from a counter of the saga, so no step has a round twice. What a map has grown is forgotten then, and what it grows anew is in
-  that round.
-- An item that was lost is no matter of its join any more: what is left of it to undo is undone with the others.
-- What a step of R gave is absent for conditions, and nothing that could begin refers to it. Compensations still read it.
+- Nothing of R starts. What waits is withdrawn. What was sent is awaited while somebody holds its lease, else it is unknown;
+  there is no further attempt. What may have had an effect is compensated, in reverse order.
+- A step keeps its round until the rewind *ends*. Under that round the outcome that is awaited is taken, and its effect is
+  undone. With a new round at the beginning that outcome would be dropped, and nobody would undo the effect. The end gives all
+  of R the same new round, from a counter of the saga, so no step has a round twice. Then the items of a map are forgotten,
+  and those that it grows again are in that round.
+- The join no longer handles an item that was lost: what is left of it to undo is undone with the others.
+- Conditions do not see the outputs of steps in R, and no step that could begin refers to them. Compensations still read them.
 - A pause holds compensations and the new round. The rest goes on.
 
-A compensation of R that is skipped leaves an effect. Beside that of the new round it would be there twice, and belong to no step.
-So such a skip turns the saga back as a whole. For the same reason a rewind is refused while a step of it has a compensation that
-was skipped before. It is refused, too, where R holds a pivot or a step behind it that was sent: there the saga only goes forward.
+A compensation of R that is skipped leaves an effect. With the effect of the new round it would be there twice, and belong to
+no step. So such a skip turns the saga back as a whole. For the same reason a rewind is refused while a step of it has a
+compensation that was skipped before. It is refused, too, where R has a pivot or a step behind it that was sent: there the
+saga only goes forward.
 
-Where something fails for good, a rewind may also begin by itself (:mod:`savepoints`).
+Where a step fails for good, a rewind may also begin by itself (:mod:`savepoints`).
 
-What a wait took stays taken; inputs that an operator gave are forgotten with the round, unless the request gives some.
+A signal that a wait took stays taken. Inputs that an operator gave are forgotten with the round, unless the request gives
+some.
 """
 
 from __future__ import annotations

@@ -1,18 +1,21 @@
 """Back to a savepoint: where something after it fails for good, all that comes after it is undone, and another way is taken.
 
-That is a rewind which begins by itself, and its rules are those of :mod:`rewinding`. What is R? All that comes after the
-savepoint, not the savepoint itself. It tells by its output which way the saga is on. Who reads that comes after it, so all of
-them are asked anew. The output changes when the rewind *ends*: until then an undo may read on which way was done what it undoes.
+That is a rewind which begins by itself, and its rules are those of :mod:`rewinding`. Its R is all that comes after the
+savepoint, without the savepoint itself. The savepoint's output is the way that the saga is on. Only steps after it can read
+that, so their conditions are all evaluated again. The output changes when the rewind *ends*: until then an undo can read on
+which way its step ran.
 
 - The nearest savepoint before the step that has a way left takes its next one. Savepoints before one step lie on one path, so
   there is a nearest one. Where none has a way left, the saga turns back as a whole.
-- Each way is tried once. Of a savepoint that goes back itself no way counts as tried: what comes before it has changed.
-- The failure of a step that goes back already is none. One beside a rewind adds what it takes back to that.
-- A pivot takes a way only if it certainly never happened: its journal says so, or an operator declared it. Else it could have its
-  effect twice, since its new round has a new key. So it is with every step that cannot go back: the saga turns back as a whole.
-- A skipped compensation among what would go back turns the saga back as a whole, too, as its effect would be there twice.
-- Who has asked to abort the saga wants no other way, and none is taken after the saga's deadline, which may have passed while the
-  pivot was at work: it comes once.
+- Each way is tried once. When a savepoint is undone itself, its ways count as untried: what comes before it has changed.
+- A failure of a step that is already being undone has no effect. A failure beside a rewind adds its own steps to that rewind.
+- After a failed pivot another way is taken only if the pivot certainly never happened: its journal says so, or an operator
+  declared it. Otherwise it could have its effect twice, since its new round has a new key. The same holds for every step that
+  cannot be undone: the saga turns back as a whole.
+- A skipped compensation among the steps that would be undone turns the saga back as a whole, too, as its effect would be
+  there twice.
+- After an abort no other way is taken. None is taken after the saga's deadline either, which may have passed while the pivot
+  was at work: it comes once.
 """
 
 from __future__ import annotations

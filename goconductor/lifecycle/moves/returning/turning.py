@@ -1,10 +1,10 @@
-"""Getting back: compensate what may have been done, in the reverse order of the graph.
+"""Turning back: compensate what may have been done, in the reverse order of the graph.
 
-Every step that was sent and has no outcome in the log may have run: it is waited for while it is leased, then it is unknown,
-and compensated. "Never started" is never inferred. A step that reported failure is compensated as well, since an exception
-can come after the effect; exempt is only one whose failure stands in its journal (PREVENTED).
+Every step that was sent and has no outcome in the log may have run. It is awaited while it is leased. Then it is unknown, and
+compensated. "Never started" is never inferred. A step that reported failure is compensated as well, since an exception can come
+after the effect. The only exception is a step whose failure is written in its journal (PREVENTED).
 
-What goes back is the whole saga, or the steps of a rewind; both by the same rules.
+The whole saga is undone, or the steps of a rewind; both by the same rules.
 """
 
 from __future__ import annotations

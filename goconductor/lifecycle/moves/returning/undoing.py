@@ -1,16 +1,16 @@
 """Declared undo: the definition says what undoes a step, in place of the compensation that its service has.
 
-A service's own compensation meets the effect or prevents it, as it stands in the journal of the action. A declared undo may be
-another participant's code, and its journal knows nothing of the action. So a step without a success in the log is *settled*
+A service's own compensation meets the effect or prevents it, since it uses the journal of the action. A declared undo may be
+another participant's code, whose journal knows nothing of the action. So a step without a success in the log is *settled*
 first: its own service writes the action's key, and answers what had happened.
 
 - It had happened: that is its success, and the undo runs with its output.
 - It had not, and never will now: the step is closed, and no undo runs.
 - There is no journal: the undo runs, and its output is null, so it must find out for itself.
 
-Only then is the undo sent, to whoever owns its code, under the key of the step's compensation. So there are two places with a
-key: the action's stands where the action ran, the undo's where the undo runs. A skip has to be fenced in the second one. An
-attempt of the undo that was stopped for long would else wake up there and run after the skip.
+Only then the undo is sent, to the owner of its code, under the key of the step's compensation. So there are two journals with a
+key: that of the action where the action ran, that of the undo where the undo runs. A skip has to be fenced in the second one.
+Otherwise an attempt of the undo that was stopped for long could wake up there and run after the skip.
 
 A tolerated step has been settled before it is undone, so nobody asks again
 (:mod:`goconductor.lifecycle.moves.returning.tolerated`).

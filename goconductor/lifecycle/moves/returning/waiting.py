@@ -1,14 +1,14 @@
 """A compensation that somebody outside ends: its code has handed the work out, and its attempt is over.
 
-A bank takes a refund today, and says next week what became of it. So a compensation waits like an action that was handed out
+A bank accepts a refund today, and says next week what became of it. So a compensation waits like an action that was handed out
 (:mod:`goconductor.lifecycle.moves.outside`), without a lease, a message or a process, and ends by a report. What differs:
 
-- It has no end in time: an effect must not stay because somebody was silent. Whoever cannot wait declares the outcome, or skips
-  it.
-- The saga still turns back, and says so; one that rewinds still runs. Nobody looks at it before it is to be asked about.
-- Nothing takes it back. An abort, a deadline or another rewind finds it at work, and what came before its step waits for it.
-- A success counts for any attempt of its round, also while an operator skips it, or when it is stuck. A failure that is no final
-  one has it tried again by the policy of compensations; else it is stuck.
+- No time limit ends it: an effect must not stay because somebody was silent. An operator who cannot wait declares the outcome, or
+  skips it.
+- The saga's status stays compensating, or running in a rewind. The leader does not look at it before it is time to ask.
+- Nothing withdraws it. An abort, a deadline or another rewind finds it at work, and the steps before its step wait for it.
+- A success counts for any attempt of its round, also while an operator skips it, or when it is stuck. After a failure that is not
+  final it is tried again by the policy of compensations; otherwise it is stuck.
 - A skip has its key written first, where there is a journal. Where there is none the skip must be forced, as the outside may
   still do what it was given.
 

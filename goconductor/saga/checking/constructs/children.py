@@ -1,10 +1,12 @@
 """What is wrong with steps that start a saga of their own, each fault with its remedy.
 
-Such a saga may be written inside the definition. Then all is known of it, and it is looked at with the definition, by its rules.
+Such a saga may be written inside the definition. Then all is known of it, and it is looked at with the definition, by its
+rules.
 
-Before the pivot such a saga is held when it is done, and undoes itself where this one turns back; or the step declares its undo,
-and then it is over when it has completed. Behind the pivot nothing is undone. What is held must be able to undo itself, so it has
-no pivot: that is seen when the definition is registered (:mod:`goconductor.engine.facts.definitions`).
+Before the pivot there are two ways. Such a saga is held when it is done, and undoes itself when this one turns back. Or the
+step declares its undo; then the saga is over when it has completed. Behind the pivot nothing is undone. A saga that is held
+must be able to undo itself, so it has no pivot: that is checked when the definition is registered
+(:mod:`goconductor.engine.facts.definitions`).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def of_child(step: Step, child: Child) -> Iterator[str]:
     elif not is_name(child.name):
         yield f"step {step.id!r} starts saga {child.name!r}, which is no name; give that of a registered definition."
     if child.version is not None and not child.version.isalnum():
-        yield f"step {step.id!r} starts version {child.version!r} of a saga, which is none; leave it out for the active one."
+        yield f"step {step.id!r} starts version {child.version!r} of a saga, which cannot be; leave it out for the active one."
 
 
 def problems(definition: Definition, edges: Mapping[str, AbstractSet[str]]) -> Iterator[str]:
@@ -120,7 +122,7 @@ def of_written(definition: Definition, look: Callable[[Definition], list[str]]) 
         elif not is_saga_name(child.name):
             yield (
                 f"the saga of step {step.id!r} would be called {child.name!r}, which is no name or longer than "
-                f"{SAGA_CHARACTERS_MAX} characters; mend the ids, or give it shorter ones."
+                f"{SAGA_CHARACTERS_MAX} characters; correct the ids, or give shorter ones."
             )
         else:
             yield from (within(in_saga_of(step), problem) for problem in look(child))

@@ -1,8 +1,8 @@
 """What is wrong with locks, each fault with its remedy; and what of them can make sagas wait for one another in a circle.
 
-A saga keeps its locks to its end. So none is asked for where it can no longer turn back: one that waits behind its pivot for
-what another one holds there could not give way. A map asks for the locks of all its items at once, in the order of the keys: an
-item a lock would make two sagas with lists in different order wait for each other all day.
+A saga keeps its locks to its end. So it takes none where it can no longer turn back: two sagas that wait for each other behind
+their pivots could not give way. A map takes the locks of all its items together, in the order of the keys. If each item took its
+own, two sagas with the same items in another order would wait for each other.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def circles(definition: Definition) -> list[str]:
             if keys[one] == keys[other]:
                 continue
             if len(found) == CIRCLES_MAX:
-                return [*found, "there are more of these; mend the ones above first."]
+                return [*found, "there are more of these; correct the ones above first."]
             found.append(
                 Fault(
                     f"steps {one!r} and {other!r} ask for locks {others[other]}, so two such sagas may wait for each other, and "

@@ -1,8 +1,8 @@
 """What is wrong with declared undos: each fault with its remedy and, where data could be lacking, with a path that lacks it.
 
-An undo runs when the saga turns back, wherever that is. What is sure to be there then is the saga's input, and of the steps
-before its own one what their statuses say: an output, or null where a step was skipped or given up. Of its own step there may be
-no output, since nobody may know whether it ran. So an undo refers to these places only, and takes null where there may be null.
+An undo runs when the saga turns back, at whatever step that happens. Only some data are sure to be there then: the saga's input,
+and for each step before its own one an output, or null where that step was skipped or given up. Its own step may have no output,
+since nobody may know whether it ran. So an undo refers to these places only, and accepts null where there may be null.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _of_saga(step: Step, undo: Undo, child: Child) -> Iterator[str]:
     if not is_name(child.name):
         yield f"{what} starts saga {child.name!r}, which is no name; give that of a registered definition."
     if child.version is not None and not child.version.isalnum():
-        yield f"{what} starts version {child.version!r} of a saga, which is none; leave it out for the active one."
+        yield f"{what} starts version {child.version!r} of a saga, which cannot be; leave it out for the active one."
     others = ("held", "steps", "output", "timeout_seconds", "input_schema", "priority")
     if surplus := [field for field in others if getattr(child, field)]:
         yield f"{what} starts a saga by its name, and says of it {' and '.join(surplus)}; leave that to its definition."

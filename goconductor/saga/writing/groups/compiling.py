@@ -1,9 +1,9 @@
 """Groups and switches: constructs that are written, and compiled to steps with ``after`` and ``when``. The core learns nothing.
 
-A *group* is a step that holds a sequence of steps. Each comes after the one before it. Who comes after the group comes after its
-last step, and a reference to the group is one to that step's output. A *switch* holds cases, each a sequence with a condition,
+A *group* is a step that holds a sequence of steps. Each comes after the one before it. A step after the group comes after its
+last step, and a reference to the group means that step's output. A *switch* holds cases, each a sequence with a condition,
 the last perhaps without one. It becomes a value: the name of the first case whose condition holds. The steps of a case run where
-that is its name. Who comes after the switch comes after whichever case ran. A group with a condition is compiled in the same way;
+that is its name. A step after the switch comes after the case that ran. A group with a condition is compiled in the same way;
 its value is called ``<group>.when``.
 
 Steps inside get longer ids: ``group.step``, ``switch.case.step``. A name is looked up from the inside out, first among the steps
@@ -207,7 +207,7 @@ class _Compiler:
                 self.problems.append(
                     Fault(
                         f"case {case.case!r} of switch {name!r} is never taken: where its condition holds, that of case "
-                        f"{before!r} did before; mend one of them, or remove the case.",
+                        f"{before!r} held before; correct one of them, or remove the case.",
                         f"{case.when} holds",
                         f"{name} takes case {before}",
                     )

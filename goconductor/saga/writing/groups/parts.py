@@ -1,7 +1,7 @@
 """What the steps of a compiled definition are parts of, in the words of who wrote it.
 
-Nobody has written the step ``shipping.when``: it asks the condition of the group ``shipping``. And what comes after a switch
-comes, compiled, after the last steps of all its cases. Whoever shows steps to people asks here what to call them.
+Nobody has written the step ``shipping.when``: it evaluates the condition of the group ``shipping``. And a step after a switch
+comes, compiled, after the last steps of all its cases. Code that shows steps to people asks here what to call them.
 """
 
 from __future__ import annotations

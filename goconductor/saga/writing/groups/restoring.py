@@ -1,11 +1,11 @@
 """The written form of a stored definition: its groups and switches again, in place of the steps that they were compiled to.
 
-What is stored is the compiled form, and nothing beside it. Compiling is regular: a switch is a value whose text has the cases,
-and their steps stand behind it with a condition that names one; the ids say what stood in what. So the written form can be read
-off the compiled one, also of versions that were registered long ago. It is shown only where it is proven: compiled again it must
-be the same version. A definition whose steps only look like that, as people may give them such ids, is shown as it is.
+Only the compiled form is stored. Compiling is regular: a switch is a value whose text has the cases, their steps come after it
+with a condition that names one of them, and the ids say which step is in which. So the written form can be found in the compiled
+one, also for versions that were registered long ago. It is shown only where it is proven: compiled again it must have the same
+version. People may give steps such ids by hand; a definition whose steps only look compiled is shown as it is.
 
-What was written in several ways and means the same comes back in one of them: names are as short as they can be.
+The same can be written in several ways. It comes back in one of them, with names as short as they can be.
 """
 
 from __future__ import annotations
