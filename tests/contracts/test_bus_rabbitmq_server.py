@@ -42,13 +42,15 @@ class TestRabbitmqBusOnAServer(KeepsItsMessages, ChecksPasswords):
         bus, stuck, well = await open_at(send_timeout_seconds=2.0), Inbox(), Inbox()
         await bus.subscribe(["orders"], "group", stuck, prefetch=10)
         await bus.subscribe(["payments"], "group", well, prefetch=10)
+        await send_surely(bus, messages("orders", ["before"]))
+        await stuck.has(1)
         await in_thread(server.hold_queue, f"{rabbitmq_prefix}:orders:group")
         with pytest.raises(BusUnavailableError, match="not confirmed within 2 s"):
             await bus.send(messages("orders", ["one"]))
         await send_surely(bus, messages("payments", ["one"]))
         await well.has(1)
         await in_thread(server.let_queue_go, f"{rabbitmq_prefix}:orders:group")
-        await send_surely(bus, messages("orders", ["two"]))
+        await send_surely(bus, messages("orders", ["one", "two"]))  # whoever was told that it is not confirmed sends it again
         await stuck.has_until(lambda: {b"one", b"two"} <= set(stuck.payloads))
 
     async def test_an_alarm_stops_who_publishes_and_nobody_who_takes(self, server: RabbitmqServer, open_at: OpenAt) -> None:
