@@ -4,7 +4,6 @@ Duty 1, waiting and refusing, and duty 7, the broken connection, can only be tes
 """
 
 from goconductor.testing.contracts.store.appending import AppendContract
-from goconductor.testing.contracts.store.keys import KeysContract
 from goconductor.testing.contracts.store.leading.auditing import AuditContract
 from goconductor.testing.contracts.store.leading.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leading.feeding import FeedContract
@@ -17,8 +16,9 @@ from goconductor.testing.contracts.store.locking import LockContract
 from goconductor.testing.contracts.store.material import Faults
 from goconductor.testing.contracts.store.namespaces import NamespaceContract
 from goconductor.testing.contracts.store.permitting import PermitContract
-from goconductor.testing.contracts.store.reading import ReaderContract
-from goconductor.testing.contracts.store.searching import SearchContract
+from goconductor.testing.contracts.store.reading.keys import KeysContract
+from goconductor.testing.contracts.store.reading.sagas import ReaderContract
+from goconductor.testing.contracts.store.reading.searching import SearchContract
 from goconductor.testing.contracts.store.signalling import SignalContract
 from goconductor.testing.contracts.store.starting import StartContract
 

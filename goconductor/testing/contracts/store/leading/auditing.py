@@ -28,9 +28,9 @@ from goconductor.ports.store import (
 )
 from goconductor.ports.store.leading.audit import BEGINNING, link
 from goconductor.ports.store.log.notes import Noting, noting
-from goconductor.testing.contracts.store.keys import made
 from goconductor.testing.contracts.store.leading.retaining import forget
 from goconductor.testing.contracts.store.material import FAR, Saga, StoreFixtures, begin, head_of, lead, new_number
+from goconductor.testing.contracts.store.reading.keys import made
 
 
 def note(**facts: str | int) -> Note:

@@ -1,0 +1,1 @@
+"""What doors read, in the suite: sagas, searches, keys, secrets."""
