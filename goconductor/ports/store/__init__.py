@@ -27,6 +27,7 @@ from goconductor.ports.store.reading.dead_letters import DeadLetter, DeadLetters
 from goconductor.ports.store.reading.definitions import Definitions, StoredDefinition
 from goconductor.ports.store.reading.keys import KeyRow, Keys
 from goconductor.ports.store.reading.sagas import EVERYTHING, ID_SLACK_SECONDS, Page, Sagas, Wanted, id_bound
+from goconductor.ports.store.reading.secrets import SecretRow, Secrets
 from goconductor.ports.store.store import Store
 
 __all__ = [
@@ -88,6 +89,8 @@ __all__ = [
     "Sagas",
     "ScheduleRow",
     "Schedules",
+    "SecretRow",
+    "Secrets",
     "SignalId",
     "Start",
     "Starts",

@@ -23,6 +23,7 @@ from goconductor.ports.store.reading.dead_letters import DeadLetters
 from goconductor.ports.store.reading.definitions import Definitions
 from goconductor.ports.store.reading.keys import Keys
 from goconductor.ports.store.reading.sagas import Sagas
+from goconductor.ports.store.reading.secrets import Secrets
 
 
 class Store(Protocol):
@@ -56,6 +57,8 @@ class Store(Protocol):
     def dead_letters(self) -> DeadLetters: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def secrets(self) -> Secrets: ...
     @property
     def sagas(self) -> Sagas: ...
     @property

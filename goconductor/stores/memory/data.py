@@ -27,6 +27,7 @@ from goconductor.ports.store import (
     Loss,
     Note,
     ScheduleRow,
+    SecretRow,
     StoredDefinition,
     Sweep,
     Tail,
@@ -98,6 +99,7 @@ class Data:
         """All events of all sagas, in the order in which they were written."""
         self.feeds: dict[str, FeedPosition] = {}
         self.api_keys: dict[str, KeyRow] = {}
+        self.secrets: dict[str, SecretRow] = {}
         self.audit: list[AuditRow] = []
         self.audit_ids = count(1)
         self.truncated = False

@@ -29,6 +29,7 @@ from goconductor.ports.store import (
     Retention,
     Sagas,
     Schedules,
+    Secrets,
     Starts,
     Terms,
 )
@@ -52,6 +53,7 @@ from goconductor.stores.memory.reading.dead_letters import MemoryDeadLetters
 from goconductor.stores.memory.reading.definitions import MemoryDefinitions
 from goconductor.stores.memory.reading.keys import MemoryKeys
 from goconductor.stores.memory.reading.sagas import MemorySagas
+from goconductor.stores.memory.reading.secrets import MemorySecrets
 
 
 class MemoryStore:
@@ -76,6 +78,7 @@ class MemoryStore:
         self.definitions: Definitions = MemoryDefinitions(self.data)
         self.dead_letters: DeadLetters = MemoryDeadLetters(self.data)
         self.keys: Keys = MemoryKeys(self.data)
+        self.secrets: Secrets = MemorySecrets(self.data)
         self.sagas: Sagas = MemorySagas(self.data)
         self.terms: Terms = MemoryTerms(self.data)
         self.retention: Retention = MemoryRetention(self.data)

@@ -40,6 +40,7 @@ from goconductor.stores.postgres.reading.dead_letters import DeadLetterTable
 from goconductor.stores.postgres.reading.definitions import DefinitionTable
 from goconductor.stores.postgres.reading.keys import KeyTable
 from goconductor.stores.postgres.reading.sagas import SagaTable
+from goconductor.stores.postgres.reading.secrets import SecretTable
 
 QUICK_CONNECTIONS = 2
 """Number of short calls at once on the sessions that append."""
@@ -129,6 +130,7 @@ class PostgresStore:
         self.definitions = DefinitionTable(self._others, address, lookout)
         self.dead_letters = DeadLetterTable(self._others, address)
         self.keys = KeyTable(self._others, address)
+        self.secrets = SecretTable(self._others, address)
         self.sagas = SagaTable(self._others, address, lookout)
         self.terms = TermTable(self._quick, address)
         self.recovery = PostgresRecovery(self._others, address)

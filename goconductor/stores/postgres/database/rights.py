@@ -31,6 +31,7 @@ NEEDS = {
     "schedules": (SELECT, INSERT, UPDATE, DELETE),
     "feeds": (SELECT, INSERT, UPDATE),
     "api_keys": (SELECT, INSERT, UPDATE),
+    "secrets": (SELECT, INSERT, UPDATE),
     "audit": (SELECT, INSERT, UPDATE, DELETE),
     "timelines": (SELECT, INSERT),
     "losses": (SELECT, INSERT),

@@ -330,6 +330,18 @@ def _other_tables(meta: MetaData) -> None:
         Column("revoked_by", Text, nullable=False, server_default=text("''")),
     )
     Table(
+        "secrets",
+        meta,
+        _text("name", primary_key=True),
+        Column("version", BigInteger, nullable=False),
+        _text("key_id"),
+        *(Column(name, LargeBinary, nullable=False) for name in ("wrapped", "sealed")),
+        _moment("created_at", now=True),
+        _text("created_by"),
+        _moment("deleted_at", null=True),
+        Column("deleted_by", Text, nullable=False, server_default=text("''")),
+    )
+    Table(
         "audit",
         meta,
         Column("id", BigInteger, Identity(), primary_key=True),

@@ -19,6 +19,7 @@ from goconductor.testing.contracts.store.permitting import PermitContract
 from goconductor.testing.contracts.store.reading.keys import KeysContract
 from goconductor.testing.contracts.store.reading.sagas import ReaderContract
 from goconductor.testing.contracts.store.reading.searching import SearchContract
+from goconductor.testing.contracts.store.reading.secrets import SecretsContract
 from goconductor.testing.contracts.store.signalling import SignalContract
 from goconductor.testing.contracts.store.starting import StartContract
 
@@ -42,6 +43,7 @@ class StoreContract(
     SchedulesContract,
     FeedContract,
     KeysContract,
+    SecretsContract,
     AuditContract,
 ):
     """Subclass it as ``TestMyStore`` and give the fixtures ``store``, ``other`` and ``faults``."""
