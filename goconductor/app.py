@@ -19,17 +19,14 @@ from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
 from goconductor.control.sagas.starting import start_fire
-from goconductor.control.settings.sections import MetricsSettings
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
 from goconductor.engine.node import Node
-from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.steps.builders import BuilderRegistry
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.errors import (
     ConfigurationError,
     GoConductorError,
-    PluginNotFoundError,
     StoreUnavailableError,
     check_seconds,
     check_type,
@@ -38,7 +35,8 @@ from goconductor.leaves import chosen_election, make_store, makes_of_buses
 from goconductor.nodes import check_name, introduce, make_node, make_system_node
 from goconductor.observe import logs
 from goconductor.observe.leader import LeaderMetrics
-from goconductor.observe.metrics import Latent, Metrics
+from goconductor.observe.metrics import Metrics
+from goconductor.observing import observed
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
 from goconductor.recovery.beside import beside
@@ -224,7 +222,7 @@ async def _opened(
     name = registry.name if registry is not None else "server" if recovers else "client"
     if name == SYSTEM:
         raise ConfigurationError(f"a participant cannot be named {SYSTEM!r}, as goconductor's own is; give it another name")
-    async with _observed(settings, name, metrics) as (observer, measured, wanted):
+    async with observed(settings, name, metrics) as (observer, measured, wanted):
         concurrency = settings.participant.concurrency
         node = make_node(settings, registry, name, observer, recovers=recovers, concurrency=concurrency)
         measured.watch(node)
@@ -292,53 +290,6 @@ async def _signalled() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-@asynccontextmanager
-async def _observed(
-    settings: Settings, name: str, metrics: Metrics | None
-) -> AsyncIterator[tuple[Observer, Metrics, Callable[[], bool]]]:
-    """Enter a context that measures and traces a process. A process that measures nothing yet may begin later
-    (:class:`Latent`).
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            latent = Latent(_traces(settings, name, stack) or SILENT, metrics)
-            if metrics is not None or settings.metrics.port is not None:
-                latent.measure()
-            if settings.metrics.port is not None:
-                _metrics_door(settings.metrics, latent.metrics, stack)
-        except ImportError as error:
-            extra = "tracing" if str(error.name).startswith("opentelemetry") else "metrics"
-            problem = f"{extra} needs a library that is not installed ({error.name}): pip install 'goconductor[{extra}]'"
-            raise PluginNotFoundError(problem) from None
-        yield latent, latent.metrics, lambda: latent.measures
-
-
-def _traces(settings: Settings, name: str, stack: contextlib.AsyncExitStack) -> Observer | None:
-    if not settings.traces.enabled:
-        return None
-    from goconductor.observe.traces import Exporting, Traces  # noqa: PLC0415  (needs its extra)
-
-    if settings.traces.endpoint is None:
-        return Traces(None)
-    exporting = Exporting(settings.traces.endpoint.get_secret_value(), service=name)
-    stack.push_async_callback(asyncio.to_thread, exporting.close)
-    return Traces(exporting.provider)
-
-
-def _metrics_door(settings: MetricsSettings, metrics: Metrics, stack: contextlib.AsyncExitStack) -> None:
-    """Serve metrics. Of several processes with the same settings, as uvicorn's workers, one has the port; the others go on."""
-    from goconductor.observe.exposition import Door  # noqa: PLC0415  (needs its extra)
-
-    assert settings.port is not None  # noqa: S101  (asked before)
-    try:
-        door = Door(metrics, host=settings.host, port=settings.port)
-    except ConfigurationError as error:
-        logger.warning("%s; this process works on without. Its metrics are at /metrics of its REST door, if it has one", error)
-        return
-    stack.push_async_callback(asyncio.to_thread, door.close)
-    logger.info("metrics on http://%s:%d/metrics", settings.host, door.port)
 
 
 @asynccontextmanager
