@@ -16,7 +16,7 @@ ON_EACH_POSTGRES := tests/migration $(wildcard $(addprefix tests/contracts/test_
 SPREAD := -n $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 AGAIN := $(if $(TRY_AGAIN),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks --hypothesis-profile=landing)
 SEEDS ?= 2 3 4
-OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper system grpc oidc
+OF_THE_IMAGE := rest metrics tracing kafka kinesis sqs rabbitmq nats etcd zookeeper system grpc oidc secrets
 BASE_PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 

@@ -207,6 +207,25 @@ async def store(settings: Settings, *, open_timeout_seconds: float | None = None
         await opened.close()
 
 
+async def with_secrets(settings: Settings, *, open_timeout_seconds: float | None = None) -> Settings:
+    """Return settings with the values of secrets in place of references to them; the same where there is none.
+
+    Args:
+        settings: the loaded settings.
+        open_timeout_seconds: seconds to wait for the database; None waits for ever.
+
+    Raises:
+        SecretError: a secret is not there, or cannot be decrypted; names each, with the remedy.
+        StoreUnavailableError: the database could not be used in time; names the reason.
+    """
+    if not settings.references:
+        return settings
+    from goconductor.control.secrets.filling import fill  # noqa: PLC0415  (who refers to none does not pay for it)
+
+    async with store(settings, open_timeout_seconds=open_timeout_seconds) as opened:
+        return await fill(settings, opened.secrets)
+
+
 @asynccontextmanager
 async def _opened(
     settings: Settings,
@@ -222,7 +241,11 @@ async def _opened(
     name = registry.name if registry is not None else "server" if recovers else "client"
     if name == SYSTEM:
         raise ConfigurationError(f"a participant cannot be named {SYSTEM!r}, as goconductor's own is; give it another name")
-    async with observed(settings, name, metrics) as (observer, measured, wanted):
+    opened: Node | None = None
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(answering(lambda: opened, settings.health))
+        settings = await with_secrets(settings, open_timeout_seconds=open_timeout_seconds)
+        observer, measured, wanted = await stack.enter_async_context(observed(settings, name, metrics))
         concurrency = settings.participant.concurrency
         node = make_node(settings, registry, name, observer, recovers=recovers, concurrency=concurrency)
         measured.watch(node)
@@ -231,26 +254,24 @@ async def _opened(
         if on_made is not None:
             for each in nodes:
                 on_made(each)
-        is_open = False
-        async with answering(node, settings.health, lambda: is_open):
-            beside: asyncio.Task[None] | None = None
-            try:
-                await _within(open_timeout_seconds, node.open(), node.store)
-                if recovers:
-                    await check_name(node)
-                    introduce(settings, node)
-                for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
-                    beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
-                async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
-                    is_open = True
-                    try:
-                        async with _reading(registry, node):
-                            yield node
-                    finally:
-                        is_open = False
-            finally:
-                await end(beside)
-                await asyncio.gather(*(each.close() for each in nodes))
+        beside: asyncio.Task[None] | None = None
+        try:
+            await _within(open_timeout_seconds, node.open(), node.store)
+            if recovers:
+                await check_name(node)
+                introduce(settings, node)
+            for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
+                beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
+            async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
+                opened = node
+                try:
+                    async with _reading(registry, node):
+                        yield node
+                finally:
+                    opened = None
+        finally:
+            await end(beside)
+            await asyncio.gather(*(each.close() for each in nodes))
 
 
 def _reading(registry: StepRegistry | None, node: Node) -> contextlib.AbstractAsyncContextManager[None]:

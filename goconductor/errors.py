@@ -47,18 +47,35 @@ The docstring of a class is its default message, with the remedy.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 HIDDEN = "**********"
 
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@\"'\\]*):[^\s\"'\\]*(?=@)")
 
 
+_SECRETS: list[str] = []
+_SECRET_CHARACTERS_MIN = 6
+"""Least length of a secret that is hidden in texts: a shorter one may be a part of any word."""
+
+
+def hide(secret: str) -> None:
+    """Let :func:`without_passwords` hide a secret in all texts from now on, also as JSON, Python and URLs write it."""
+    escaped = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
+    forms = {secret, quote(secret, safe=""), *(each[1:-1] for each in escaped)}
+    known = {*_SECRETS, *(form for form in forms if len(form) >= _SECRET_CHARACTERS_MIN)}
+    _SECRETS[:] = sorted(known, key=len, reverse=True)  # one may be a part of another
+
+
 def without_passwords(text: str) -> str:
     """Return a text with the passwords of all its urls hidden: a driver's error may quote the url that it was given."""
+    for secret in _SECRETS:
+        text = text.replace(secret, HIDDEN)
     return _PASSWORD.sub(rf"\1:{HIDDEN}", text) if "://" in text else text
 
 
@@ -224,6 +241,10 @@ class MessageError(GoConductorError):
 
 class ConfigurationError(GoConductorError):
     """A setting is missing or wrong; see the settings' reference for its name, type and unit."""
+
+
+class SecretError(ConfigurationError):
+    """A secret cannot be had; the text names it and the remedy, and never its value."""
 
 
 class RightsError(ConfigurationError):

@@ -61,7 +61,16 @@ def make_system(settings: Settings, send: Callable[[Sequence[Message]], Awaitabl
         PluginNotFoundError: their library is not installed.
     """
     system = settings.system
-    secrets = {name: Secret(**secret.model_dump()) for name, secret in system.secrets.items()}
+    secrets = {
+        name: Secret(
+            each.hosts,
+            variable=each.variable,
+            file=each.file,
+            value=None if each.value is None else each.value.get_secret_value(),
+            plaintext=each.plaintext,
+        )
+        for name, each in system.secrets.items()
+    }
     bytes_max = settings.limits.payload_bytes_max
     scripts = JavascriptSteps(system.javascript_seconds, system.javascript_bytes_max, bytes_max) if system.javascript else None
     try:

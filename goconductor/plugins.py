@@ -12,6 +12,7 @@ GROUPS = {
     "store": "goconductor.stores",
     "election": "goconductor.elections",
     "journal": "goconductor.journals",
+    "keyring": "goconductor.keyrings",
 }
 
 
@@ -19,7 +20,7 @@ def installed(kind: str) -> list[str]:
     """Names of the leaves installed for a port.
 
     Args:
-        kind: one of ``bus``, ``store``, ``election``, ``journal``.
+        kind: one of ``bus``, ``store``, ``election``, ``journal``, ``keyring``.
     """
     return sorted({point.name for point in entry_points(group=GROUPS[kind])})
 
@@ -28,7 +29,7 @@ def load(kind: str, name: str) -> Any:
     """Return the class of a leaf.
 
     Args:
-        kind: one of ``bus``, ``store``, ``election``, ``journal``.
+        kind: one of ``bus``, ``store``, ``election``, ``journal``, ``keyring``.
         name: the entry point's name, such as ``postgres``.
 
     Raises:

@@ -21,6 +21,7 @@ from goconductor.cli.commands.installation.doctor import doctor
 from goconductor.cli.commands.installation.events import commands_of_events
 from goconductor.cli.commands.installation.installation import commands_of_letters, commands_of_locks, leader, participants
 from goconductor.cli.commands.installation.keys import commands_of_key
+from goconductor.cli.commands.installation.secrets import commands_of_secrets
 from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
 from goconductor.cli.commands.starting import init
@@ -49,6 +50,7 @@ cli.add_typer(commands_of_events)
 cli.add_typer(commands_of_locks)
 cli.add_typer(commands_of_letters)
 cli.add_typer(commands_of_key)
+cli.add_typer(commands_of_secrets)
 cli.add_typer(commands_of_audit)
 cli.add_typer(commands_of_config)
 cli.add_typer(commands_of_bus)

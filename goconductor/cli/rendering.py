@@ -27,6 +27,7 @@ from goconductor.control.models import (
 from goconductor.control.sagas.bulk import BulkReport
 from goconductor.control.sagas.story import Story
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
+from goconductor.control.secrets.keeping import SecretList
 from goconductor.control.wording import spell
 from goconductor.lifecycle.facts.status import SagaStatus
 
@@ -259,6 +260,15 @@ def keys(found: KeyList) -> Table:
         over = "never over" if each.expires_at is None else _moment(each.expires_at)
         until = over if each.revoked_at is None else f"revoked {_moment(each.revoked_at)} by {each.revoked_by or 'somebody'}"
         cells = (each.key_id, each.name, ", ".join(each.roles), _moment(each.created_at), each.created_by, until)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def secrets(found: SecretList) -> Table:
+    """Draw secrets, one in a row."""
+    drawn = _columns("name", "version", "set", "by", "wrapping key")
+    for each in found.secrets:
+        cells = (each.name, str(each.version), _moment(each.created_at), each.created_by, each.key_id)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 

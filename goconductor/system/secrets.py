@@ -1,7 +1,8 @@
 """Secrets by their names. A definition has the name; the settings say where the value is, and to which hosts it may go.
 
-The value is read for each call, so that a secret can be replaced while a process runs. What the other side sends back is searched
-for it, as servers may quote a request in their answer.
+A value in a variable or a file is read for each call, so that it can be replaced while a process runs. One that is kept with the
+secrets of the installation (:mod:`goconductor.control.secrets`) was read as the process began. What the other side sends back is
+searched for secrets, as servers may quote a request in their answer.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,12 +27,14 @@ class Secret:
         hosts: to which it may go, written as in ``system.hosts``; one with a port is for that port alone.
         variable: the variable of the environment that has it.
         file: in place of that, the file that has it, without the line's end.
+        value: in place of both, the secret itself, as this process has read it from those that are kept.
         plaintext: whether it may go there without TLS too.
     """
 
     hosts: tuple[str, ...]
     variable: str | None = None
     file: str | None = None
+    value: str | None = field(default=None, repr=False)
     plaintext: bool = False
 
     def read(self) -> str:
@@ -42,7 +45,10 @@ class Secret:
             KeyError: its variable is not set.
             ValueError: it is empty, or no text that a header can have.
         """
-        value = os.environ[self.variable] if self.variable else Path(self.file or "").read_text("utf-8").strip()
+        if self.value is not None:
+            value = self.value
+        else:
+            value = os.environ[self.variable] if self.variable else Path(self.file or "").read_text("utf-8").strip()
         if not value or not value.isascii() or not value.isprintable():
             raise ValueError("it is empty, or has other than printable ASCII characters")
         return value
@@ -106,7 +112,8 @@ def _why(secret: Secret, error: Exception) -> str:
         case OSError():
             return f"{secret.file}: {error.strerror}; correct the path, or the file's rights"
         case _:
-            return f"{error}; write it on one line of {secret.variable or secret.file}"
+            place = secret.variable or secret.file
+            return f"{error}; " + (f"write it on one line of {place}" if place else "set it again, on one line")
 
 
 def without(values: Iterable[str], data: Any) -> Any:

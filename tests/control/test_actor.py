@@ -24,7 +24,6 @@ from tests.control.conftest import Bench
 FOR_NOBODY = {
     "sagas.attended.fenced": "a part of a request that an actor has asked",
     "definitions.versions.plan_of": "a part of what an actor has asked for",
-    "doors.health.answering": "a machine asks whether this process serves",
     "installation.readiness.readiness": "a machine asks whether this process serves",
     "sagas.requests.migrator": "a part of a request that an actor has asked",
     "sagas.requests.kept": "a part of a request that an actor has asked",

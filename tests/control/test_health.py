@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -13,10 +14,15 @@ import pytest
 from goconductor.control.doors import health
 from goconductor.control.doors.health import answering
 from goconductor.control.settings.sections import HealthSettings
+from goconductor.engine.node import Node
 from goconductor.errors import StoreUnavailableError
 from goconductor.testing.world import World
 
 LOOPBACK = HealthSettings(port=0)
+
+
+def always(node: Node) -> Callable[[], Node]:
+    return lambda: node
 
 
 async def asked(port: int | None, path: str, method: str = "GET") -> tuple[int, str]:
@@ -26,7 +32,7 @@ async def asked(port: int | None, path: str, method: str = "GET") -> tuple[int, 
 
 
 async def test_a_process_that_is_well_says_so() -> None:
-    async with World() as world, answering(await world.node(), LOOPBACK) as port:
+    async with World() as world, answering(always(await world.node()), LOOPBACK) as port:
         assert await asked(port, "/livez") == (200, "ready\n")
         assert await asked(port, "/readyz?verbose") == (200, "ready\n")
         assert await asked(port, "/readyz", "HEAD") == (200, "")
@@ -42,7 +48,7 @@ async def test_a_database_that_is_away_makes_it_not_ready_but_alive(monkeypatch:
             raise StoreUnavailableError("postgresql://secret@host is away")
 
         monkeypatch.setattr(node.store.sagas, "heads", away)
-        async with answering(node, LOOPBACK) as port:
+        async with answering(always(node), LOOPBACK) as port:
             assert await asked(port, "/readyz") == (503, "store: away\n")
             assert await asked(port, "/livez") == (200, "ready\n")
 
@@ -51,9 +57,8 @@ async def test_a_process_that_opens_or_closes_lives_and_is_not_ready_and_its_sto
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with World() as world:
-        node = await world.node()
-        monkeypatch.setattr(node.store, "sagas", None)
-        async with answering(node, LOOPBACK, lambda: False) as port:
+        monkeypatch.setattr((await world.node()).store, "sagas", None)
+        async with answering(lambda: None, LOOPBACK) as port:
             assert await asked(port, "/readyz") == (503, "process: waits for its database or its bus, or stops\n")
             assert await asked(port, "/livez") == (200, "ready\n")
 
@@ -68,7 +73,7 @@ async def test_a_loop_that_is_blocked_is_not_alive(monkeypatch: pytest.MonkeyPat
         found.append((answer.status_code, answer.text))
         answered.set()
 
-    async with World() as world, answering(await world.node(), LOOPBACK) as port:
+    async with World() as world, answering(always(await world.node()), LOOPBACK) as port:
         asking = threading.Thread(target=ask, args=(port,))
         asking.start()
         assert answered.wait(300)  # in the loop, so that it is blocked until the answer has come
@@ -79,7 +84,7 @@ async def test_a_loop_that_is_blocked_is_not_alive(monkeypatch: pytest.MonkeyPat
 async def test_a_port_that_another_worker_has_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async with World() as world:
         node = await world.node()
-        async with answering(node, LOOPBACK) as port, answering(node, HealthSettings(port=port)) as other:
+        async with answering(always(node), LOOPBACK) as port, answering(always(node), HealthSettings(port=port)) as other:
             assert other is None
             assert await asked(port, "/livez") == (200, "ready\n")
     (said,) = [each for each in caplog.records if each.levelno == logging.WARNING and "health" in each.getMessage()]
@@ -87,5 +92,5 @@ async def test_a_port_that_another_worker_has_stops_nobody(caplog: pytest.LogCap
 
 
 async def test_without_a_port_nothing_is_served() -> None:
-    async with World() as world, answering(await world.node(), HealthSettings()) as port:
+    async with World() as world, answering(always(await world.node()), HealthSettings()) as port:
         assert port is None

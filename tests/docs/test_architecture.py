@@ -16,7 +16,7 @@ def test_it_lists_the_leaves_that_there_are() -> None:
     rows = dict(re.findall(r"^\| `ports/(\w+)(?:\.py|/)` \| ((?:`\w+`(?:, )?)+) \|$", PAGE, re.MULTILINE))
     listed = {port: set(re.findall(r"`(\w+)`", leaves)) for port, leaves in rows.items()}
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
-    plural = {"bus": "buses", "store": "stores", "election": "elections", "journal": "journals"}
+    plural = {"bus": "buses", "store": "stores", "election": "elections", "journal": "journals", "keyring": "keyrings"}
     assert listed == {port: set(groups[f"goconductor.{folder}"]) for port, folder in plural.items()}
 
 

@@ -10,6 +10,7 @@ from goconductor.control.installation.dead_letters import DeadLetterNotFoundErro
 from goconductor.control.sagas.requests import StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.schedules.requests import ScheduleNotFoundError
+from goconductor.control.secrets.keeping import SecretNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -34,7 +35,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     """The database or the bus cannot be reached, or is not migrated."""
     NOT_FOUND = 4
-    """There is no such saga, step, definition, schedule, API key or dead letter."""
+    """There is no such saga, step, definition, schedule, API key, secret or dead letter."""
 
 
 _CODES: dict[type[GoConductorError], Exit] = {
@@ -52,6 +53,7 @@ _CODES: dict[type[GoConductorError], Exit] = {
     DefinitionNotFoundError: Exit.NOT_FOUND,
     DeadLetterNotFoundError: Exit.NOT_FOUND,
     KeyNotFoundError: Exit.NOT_FOUND,
+    SecretNotFoundError: Exit.NOT_FOUND,
     ScheduleNotFoundError: Exit.NOT_FOUND,
 }
 

@@ -29,15 +29,12 @@ CLIENT_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def answering(
-    node: Node, settings: HealthSettings, is_open: Callable[[], bool] = lambda: True
-) -> AsyncIterator[int | None]:
+async def answering(opened: Callable[[], Node | None], settings: HealthSettings) -> AsyncIterator[int | None]:
     """Answer for as long as the context lasts; nothing is served without a port, or where another process has it.
 
     Args:
-        node: the engine.
+        opened: answers the engine, once it has opened and while it does not close yet; None else, when nothing is asked of it.
         settings: where to listen.
-        is_open: whether the node has opened and does not close yet; nothing is asked of it otherwise.
 
     Yields:
         The port that it listens on.
@@ -46,7 +43,7 @@ async def answering(
         yield None
         return
     try:
-        server = _Server(node, (settings.host, settings.port), is_open)
+        server = _Server(opened, (settings.host, settings.port))
     except OSError as error:
         why = error.strerror or type(error).__name__
         logger.warning(
@@ -73,9 +70,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a request waits for the loop, which waits for no request
 
-    def __init__(self, node: Node, address: tuple[str, int], is_open: Callable[[], bool]) -> None:
-        self._node = node
-        self._is_open = is_open
+    def __init__(self, opened: Callable[[], Node | None], address: tuple[str, int]) -> None:
+        self._opened = opened
         self._loop = asyncio.get_running_loop()
         super().__init__(address, _Request)
 
@@ -88,9 +84,9 @@ class _Server(ThreadingHTTPServer):
         return self._ask(self._missing())
 
     async def _missing(self) -> dict[str, str]:
-        if not self._is_open():
+        if (node := self._opened()) is None:
             return {"process": "waits for its database or its bus, or stops"}
-        found = await readiness(self._node)
+        found = await readiness(node)
         return {} if found.ready else {part: "away" for part, what in found.parts.items() if what != READY}
 
     def _ask(self, question: Coroutine[Any, Any, dict[str, str]]) -> dict[str, str]:

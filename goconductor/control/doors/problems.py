@@ -18,6 +18,7 @@ from goconductor.control.installation.dead_letters import DeadLetterNotFoundErro
 from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
+from goconductor.control.secrets.keeping import SecretNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -60,6 +61,7 @@ REQUEST_ID_TAKEN = Kind("request-id-taken", 409, "Another request of this saga h
 STEP_NOT_FOUND = Kind("step-not-found", 404, "The saga has no such step")
 DEAD_LETTER_NOT_FOUND = Kind("dead-letter-not-found", 404, "There is no such dead letter")
 API_KEY_NOT_FOUND = Kind("api-key-not-found", 404, "There is no such API key")
+SECRET_NOT_FOUND = Kind("secret-not-found", 404, "There is no such secret")
 SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
 SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
 REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
@@ -87,6 +89,7 @@ KINDS: dict[type[GoConductorError], Kind] = {
     ForbiddenError: FORBIDDEN,
     TooManyRequestsError: TOO_MANY_REQUESTS,
     KeyNotFoundError: API_KEY_NOT_FOUND,
+    SecretNotFoundError: SECRET_NOT_FOUND,
     PayloadError: INVALID_PAYLOAD,
     PayloadTooLargeError: TOO_LARGE,
     DefinitionError: DEFINITION_REFUSED,

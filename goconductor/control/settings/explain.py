@@ -16,7 +16,7 @@ from goconductor.control.settings.settings import PREFIX, Settings, names, varia
 from goconductor.errors import ConfigurationError
 
 _UNITS = {"_seconds": "seconds", "_days": "days", "_bytes_max": "bytes"}
-_KINDS = {"bus": "bus", "election": "election"}
+_KINDS = {"bus": "bus", "election": "election", "secrets": "keyring"}
 
 
 class SettingDetail(Document):
@@ -80,7 +80,7 @@ def reference() -> Iterator[str]:
     yield "|---|---|---|---|"
     for each in settings_detail().settings:
         shown = "-" if each.default is None else "none" if each.default in ({}, ()) else f"`{_plain(each.default)}`"
-        kind = "one of those installed" if each.name in ("bus.kind", "election.kind") else each.type
+        kind = "one of those installed" if each.name in ("bus.kind", "election.kind", "secrets.kind") else each.type
         about = f"{kind}, {each.unit}" if each.unit else kind
         yield f"| `{each.name}` | {about} | {shown} | {each.description.replace('``', '`')} |"
 

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from goconductor import plugins
+from goconductor.control.settings.references import BEGINNING, OF_THE_DATABASE, REFERENCE
 from goconductor.errors import meant
 from goconductor.system.guard import split_host
 
@@ -43,6 +44,8 @@ class Section(BaseModel):
 
 
 def _postgres_url(url: SecretStr) -> SecretStr:
+    if BEGINNING in url.get_secret_value():
+        raise ValueError(OF_THE_DATABASE)
     if not _POSTGRES_URL.fullmatch(url.get_secret_value()):
         raise ValueError(
             "should look like postgresql://user:password@host:port/database, with '@', '/', ':' and other special characters "
@@ -227,6 +230,8 @@ class SystemSecret(Section):
     """The variable of the environment that has it."""
     file: str | None = None
     """In place of that, the path of the file that has it."""
+    value: SecretStr | None = None
+    """In place of both, the secret that goconductor keeps: ``${secret:NAME}``."""
     hosts: Hosts
     """The hosts that it may be sent to, written as in ``system.hosts``. With a port, to that port alone."""
     plaintext: bool = False
@@ -234,8 +239,8 @@ class SystemSecret(Section):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.variable is None) == (self.file is None):
-            raise ValueError("should have one of 'variable' and 'file', which say where the secret is")
+        if sum(each is not None for each in (self.variable, self.file, self.value)) != 1:
+            raise ValueError("should have one of 'variable', 'file' and 'value', which say where the secret is")
         if not self.hosts:
             raise ValueError("should name in 'hosts' at least one host that the secret may be sent to")
         return self
@@ -263,8 +268,17 @@ class SystemSettings(Section):
     javascript_bytes_max: Annotated[int, Field(ge=1024 * 1024, le=1024 * 1024 * 1024)] = 32 * 1024 * 1024
     """Memory that a script may take, in bytes."""
     secrets: dict[Name, SystemSecret] = {}
-    """Secrets that headers may name, by their names, each with ``variable`` or ``file``, and ``hosts``. With
-    ``plaintext`` it goes without TLS too."""
+    """Secrets that headers may name, by their names, each with ``variable``, ``file`` or ``value: ${secret:NAME}``, and
+    ``hosts``. With ``plaintext`` it goes without TLS too."""
+
+
+class SecretSettings(Section):
+    """Where the wrapping keys of secrets are, to which settings refer as ``${secret:NAME}``."""
+
+    kind: Annotated[str, _kind("keyring")] | None = None
+    """Where the wrapping keys come from, ``file`` or ``environment``. Without it this process encrypts and decrypts no secret."""
+    options: Options = {}
+    """The keyring's own keyword arguments, such as ``path`` of ``file``; their types are read as YAML."""
 
 
 class LogSettings(Section):
@@ -319,7 +333,8 @@ class TracesSettings(Section):
     @field_validator("endpoint")
     @classmethod
     def _http(cls, endpoint: SecretStr | None) -> SecretStr | None:
-        if endpoint is not None and not _HTTP_URL.fullmatch(endpoint.get_secret_value()):
+        given = None if endpoint is None else endpoint.get_secret_value()
+        if given is not None and not (_HTTP_URL.fullmatch(given) or REFERENCE.fullmatch(given)):
             raise ValueError("should look like http://collector:4318/v1/traces")
         return endpoint
 

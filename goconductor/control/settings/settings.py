@@ -22,8 +22,16 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Self
 
-from pydantic import ModelWrapValidatorHandler, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import (
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from goconductor.control.settings.audit import AuditSettings
 from goconductor.control.settings.auth import AuthSettings, closed_or_on_loopback
@@ -31,6 +39,7 @@ from goconductor.control.settings.definitions import DefinitionSettings
 from goconductor.control.settings.doors import GatewaySettings, GrpcSettings, RestSettings
 from goconductor.control.settings.events import EventSettings, over_known_bus
 from goconductor.control.settings.oidc import OidcSettings, asked_for
+from goconductor.control.settings.references import MISPLACED, REFERENCE, Reference, filled, references_in, told
 from goconductor.control.settings.sections import (
     BusSettings,
     DatabaseSettings,
@@ -42,6 +51,7 @@ from goconductor.control.settings.sections import (
     ParticipantSettings,
     RecoverySettings,
     RetentionSettings,
+    SecretSettings,
     Section,
     SystemSettings,
     TracesSettings,
@@ -56,6 +66,8 @@ API_KEY_VARIABLE = f"{PREFIX}API_KEY"
 """Where programs that speak to a server find their key. It is no setting."""
 TOKEN_FILE_VARIABLE = f"{PREFIX}TOKEN_FILE"
 """In place of that, where they find the file with their token. It is no setting either."""
+WRAPPING_KEYS_VARIABLE = f"{PREFIX}WRAPPING_KEYS"
+"""Where the keyring ``environment`` finds its keys. It is no setting either."""
 TEST_PREFIX = f"{PREFIX}TEST_"
 """Prefix of the test suite's variables, which may stand beside ours."""
 DEFAULT_PATH = Path("goconductor.yaml")
@@ -71,6 +83,8 @@ BY_HAND = "Settings(…)"
 """Stands for the file in messages about settings that were made without one."""
 _LOADING = object()
 """Context of a validation whose faults :meth:`Settings.load` explains."""
+_FILLING = object()
+"""Context of a validation by :meth:`Settings.filled`."""
 
 _PRINTABLE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 _PLACE = tuple[str, ...]
@@ -99,12 +113,14 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
+    secrets: SecretSettings = SecretSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
     traces: TracesSettings = TracesSettings()
     _origins: dict[_PLACE, str] = PrivateAttr(default_factory=dict)
     _warnings: list[str] = PrivateAttr(default_factory=list)
+    _references: list[Reference] = PrivateAttr(default_factory=list)
 
     @field_validator("rest", "grpc")
     @classmethod
@@ -121,13 +137,24 @@ class Settings(Section):
     def _tokens_are_asked_for(cls, oidc: OidcSettings, info: ValidationInfo) -> OidcSettings:
         return asked_for(oidc, info.data.get("auth"))
 
+    @model_validator(mode="after")
+    def _references_are_in_place(self, info: ValidationInfo) -> Self:
+        if info.context is not _FILLING:  # a value that looks like a reference is none
+            self._references = references_in(self)
+            literal = next((name for name, each in self.system.secrets.items() if _is_literal(each.value)), None)
+            if literal is not None:
+                problem = "should be ${secret:NAME}, as settings are no place for the secret itself"
+                context = {"problem": problem, "place": ("system", "secrets", literal, "value")}
+                raise PydanticCustomError(MISPLACED, "{problem}", context)
+        return self
+
     @model_validator(mode="wrap")
     @classmethod
     def _made(cls, given: Any, made: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         try:
             return made(given)
         except ValidationError as error:
-            if info.context is _LOADING:  # which knows where each value came from
+            if info.context in (_LOADING, _FILLING):  # which know where each value came from
                 raise
             found = error.errors(include_url=False, include_input=False)
             raise ConfigurationError(_numbered([_explain(each, BY_HAND, {}) for each in found])) from None
@@ -174,13 +201,39 @@ class Settings(Section):
         """Return where a setting's value comes from: the file, one or several variables, or the default."""
         return list(dict.fromkeys(origin for place, origin in self._origins.items() if place[:2] == (section, key)))
 
+    @property
+    def references(self) -> list[Reference]:
+        """Where secrets are referred to, which :meth:`filled` has replaced."""
+        return list(self._references)
+
+    def filled(self, values: Mapping[str, str]) -> Self:
+        """Return the same settings with the values of secrets in place of all references.
+
+        Args:
+            values: by the names of the secrets; all that are referred to.
+
+        Raises:
+            ConfigurationError: a setting cannot have its value; names the setting.
+        """
+        document = filled(self.model_dump(exclude_unset=True), values)
+        try:
+            settings = type(self).model_validate(document, context=_FILLING)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            raise ConfigurationError(_numbered([_explain(each, "with its secret", {}) for each in found])) from None
+        settings._origins.update(self._origins)  # noqa: SLF001  (our own)
+        settings._warnings.extend(self._warnings)  # noqa: SLF001
+        return settings
+
     def shown(self) -> dict[str, dict[str, Any]]:
-        """Return all settings for printing; what may hold a password is hidden."""
+        """Return all settings for printing; what may hold a password is hidden, but for references to secrets."""
         shown: dict[str, dict[str, Any]] = self.model_dump(mode="json", fallback=lambda _: HIDDEN)
         for section in shown.values():
             for each in (section, *section.get("others", {}).values()):
                 if each.get("options"):
-                    each["options"] = {name: _hidden(value) for name, value in each["options"].items()}
+                    each["options"] = {name: _hidden(value, self._references) for name, value in each["options"].items()}
+        for place in {each.place for each in self._references if "options" not in each.place}:
+            _put(shown, place, " ".join(f"${{secret:{each.name}}}" for each in self._references if each.place == place))
         return shown
 
 
@@ -197,8 +250,12 @@ def variable(section: str, key: str, *below: str) -> str:
     return "__".join((f"{PREFIX}{section}_{key}", *below)).upper()
 
 
-def _hidden(value: Any) -> Any:
-    return value if value is None or isinstance(value, bool | int | float) else HIDDEN
+def _hidden(value: Any, references: list[Reference]) -> Any:
+    return value if value is None or isinstance(value, bool | int | float) else (references and told(value)) or HIDDEN
+
+
+def _is_literal(value: SecretStr | None) -> bool:
+    return value is not None and REFERENCE.fullmatch(value.get_secret_value()) is None
 
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
@@ -225,7 +282,7 @@ def _overlay(document: dict[str, Any], environ: Mapping[str, str], problems: lis
     for name in sorted(environ):
         if (
             not name.startswith(PREFIX)
-            or name in (PATH_VARIABLE, API_KEY_VARIABLE, TOKEN_FILE_VARIABLE)
+            or name in (PATH_VARIABLE, API_KEY_VARIABLE, TOKEN_FILE_VARIABLE, WRAPPING_KEYS_VARIABLE)
             or name.startswith(TEST_PREFIX)
             or _is_of_kubernetes(name, environ)
         ):
@@ -284,6 +341,8 @@ def _explain(details: ErrorDetails, file: str, variables: Mapping[_PLACE, str]) 
     place = tuple(str(part) for part in details["loc"])
     if details["type"] == "open_door":  # what is wrong shows only with another section, so it was found above its place
         place = (*place, details["ctx"]["key"])
+    elif details["type"] == MISPLACED:  # as is a reference, which may stand far below a section
+        place = details["ctx"]["place"]
     shown = ".".join(map(_named, place))
     where = variables.get(place[:2]) or variables.get(place) or f"{file}: {shown}"
     match details["type"]:

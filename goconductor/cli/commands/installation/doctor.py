@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from typing import NoReturn
 
 import typer
 from rich.text import Text
 
+from goconductor import app
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, print_lines, run, settings_path
 from goconductor.control.doctor import Check, CheckOutcome, Diagnosis, Patient, Severity, examine, settings_refused
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
-from goconductor.errors import ConfigurationError
+from goconductor.errors import ConfigurationError, GoConductorError, SecretError, StoreError
 from goconductor.leaves import make_store, makes_of_buses, makes_of_elections
 
 _MARKS = {
@@ -46,10 +49,16 @@ def doctor(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
     bus = settings.bus
+    try:
+        settings = await app.with_secrets(settings, open_timeout_seconds=OPEN_SECONDS)
+        buses, elections = makes_of_buses(settings, open_timeout_seconds=OPEN_SECONDS), makes_of_elections(settings)
+    except (SecretError, StoreError) as error:
+        refused = partial(_refuse, error)  # what can be looked at without secrets is
+        buses, elections = dict.fromkeys(bus.named(), refused), dict.fromkeys(settings.election.named(), refused)
     patient = Patient(
         store=lambda: make_store(settings, "doctor"),
-        elections=makes_of_elections(settings),
-        buses=makes_of_buses(settings, open_timeout_seconds=OPEN_SECONDS),
+        elections=elections,
+        buses=buses,
         bus_apart=bus.kind != "postgres" or bus.url is not None,
         publishes=settings.events.topic is not None,
     )
@@ -58,6 +67,10 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
     if diagnosis.unavailable:
         return Exit.UNAVAILABLE
     return Exit.OK if diagnosis.healthy else Exit.FAILED
+
+
+def _refuse(error: GoConductorError, *_: object) -> NoReturn:
+    raise error
 
 
 def _print(check: Check) -> None:

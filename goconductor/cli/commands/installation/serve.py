@@ -99,6 +99,7 @@ async def _open(
 ) -> None:
     """Open the node, put the doors on it, and keep all until nothing is served any more."""
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
+    settings = await app.with_secrets(settings)
     async with app.server(settings, metrics=metrics) as node:
         gateway = make_gateway(settings, node)
         front.behind = create_app(node, settings, stopping=stopping, metrics=metrics, gateway=gateway)

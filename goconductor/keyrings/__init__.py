@@ -1,0 +1,1 @@
+"""Leaves of :mod:`goconductor.ports.keyring`: where wrapping keys come from."""

@@ -1,0 +1,130 @@
+"""``goconductor secrets …``, and processes whose settings refer to secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import pytest
+
+from goconductor import app, errors
+from goconductor.control.doors.conductor import engine
+from goconductor.control.settings.settings import Settings
+from goconductor.errors import SecretError
+from goconductor.stores.postgres import migrate
+from tests.contracts.wrapping_keys import text_of
+from tests.doors.prompt import CANARY, Prompt
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_hidden_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "_SECRETS", [])
+
+
+@pytest.fixture
+def prompt(postgres_url: str, tmp_path: Path) -> Prompt:
+    (tmp_path / "keys").write_text(text_of(["k1"]))
+    return Prompt(
+        GOCONDUCTOR_DATABASE_URL=postgres_url,
+        GOCONDUCTOR_SECRETS_KIND="file",
+        GOCONDUCTOR_SECRETS_OPTIONS__PATH=str(tmp_path / "keys"),
+    )
+
+
+async def test_a_secret_is_set_listed_used_and_deleted(prompt: Prompt, postgres_url: str, tmp_path: Path) -> None:
+    await migrate(postgres_url)
+    referring = {"GOCONDUCTOR_BUS_KIND": "postgres", "GOCONDUCTOR_BUS_URL": "${secret:bus}"}
+    settings = Settings.load(environ=prompt.environ | referring)
+    with pytest.raises(SecretError, match=r"there is no secret 'bus', to which bus\.url refers"):
+        async with app.connect(settings):
+            pass
+
+    made = await prompt.ask("secrets", "set", "bus", "--by", "ann", stdin=f"{postgres_url}\n".encode(), **referring)
+    assert (made.code, made.err) == (0, "")
+    assert made.out == "the secret bus has version 1 now; processes that use it take it when they start again\n"
+    async with app.connect(settings) as conductor:
+        assert engine(conductor).bus_problem == ""
+
+    (tmp_path / "new").write_bytes(f"{CANARY}\r\n".encode())
+    assert (await prompt.ask("secrets", "set", "other", "--file", str(tmp_path / "new"))).code == 0
+    listed = await prompt.ask("secrets", "list", "--json")
+    first = listed.json["secrets"][0]
+    assert (first["name"], first["version"], first["key_id"], first["created_by"]) == ("bus", 1, "k1", "ann")
+    table = await prompt.ask("secrets", "list")
+    assert [line.split()[0] for line in table.lines if line.strip()][-2:] == ["bus", "other"]
+    verified = await prompt.ask("secrets", "verify", **referring)
+    assert (verified.code, verified.lines) == (0, ["can be decrypted: bus, other"])
+
+    shown = await prompt.ask("config", "explain", "bus.url", **referring)
+    assert "  now       ${secret:bus}  (from GOCONDUCTOR_BUS_URL)" in shown.lines
+    audited = await prompt.ask("audit", "list", "--json")
+    assert [(each["function"], each["object"]) for each in audited.json["entries"]] == [
+        ("secrets.keeping.set_secret", "secret other"),
+        ("secrets.keeping.set_secret", "secret bus"),
+    ]
+
+    assert (await prompt.ask("secrets", "delete", "bus")).out == "the secret bus is deleted\n"
+    assert (await prompt.ask("secrets", "delete", "bus")).code == 4
+    vain = await prompt.ask("secrets", "verify", **referring)
+    assert (vain.code, "there is no secret 'bus', to which the settings refer" in vain.err) == (1, True)
+    refused = await prompt.ask("saga", "list", **referring)
+    assert (refused.code, "set it: goconductor secrets set bus" in refused.err) == (2, True)
+
+
+async def test_the_wrapping_key_is_changed_without_a_stop(prompt: Prompt, postgres_url: str, tmp_path: Path) -> None:
+    await migrate(postgres_url)
+    for name in ("one", "two"):
+        assert (await prompt.ask("secrets", "set", name, stdin=CANARY.encode())).code == 0
+    (tmp_path / "keys").write_text(text_of(["k1", "k2"]))
+    assert "wrapped by an older key: one, two" in (await prompt.ask("secrets", "verify")).out
+    assert (await prompt.ask("secrets", "rewrap")).out == "wrapped by k2 now: one, two\n"
+    assert (await prompt.ask("secrets", "rewrap")).out == "wrapped by k2 now: none more\n"
+    (tmp_path / "keys").write_text(text_of(["k2"]))
+    assert (await prompt.ask("secrets", "verify")).lines == ["can be decrypted: one, two"]
+    (tmp_path / "keys").write_text(text_of(["k3"]))
+    lost = await prompt.ask("secrets", "verify")
+    assert (lost.code, lost.err.count("the wrapping key 'k2' is not among")) == (1, 2)
+    again = await prompt.ask("secrets", "rewrap")
+    assert (again.code, again.err.count("the wrapping key 'k2' is not among")) == (1, 2)
+
+
+async def test_nonsense_is_refused_and_no_value_is_shown(prompt: Prompt, postgres_url: str, tmp_path: Path) -> None:
+    await migrate(postgres_url)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for wrong in (["a b"], ["empty"], ["gone", "--file", str(tmp_path / "gone")], ["b", "--file", str(tmp_path / "binary")]):
+        assert (await prompt.ask("secrets", "set", *wrong)).code == 2, wrong
+    assert (await prompt.ask("secrets", "set", "a", CANARY[:3], stdin=b"x")).code == 2  # no argument is a value
+    keyless = await prompt.ask(
+        "secrets", "set", "a", stdin=CANARY.encode(), GOCONDUCTOR_SECRETS_KIND="environment", GOCONDUCTOR_SECRETS_OPTIONS__PATH=""
+    )
+    assert keyless.code == 2
+    assert (await prompt.ask("secrets", "list", "--json")).json == {"secrets": []}
+
+
+async def test_a_dump_of_the_database_has_no_value(prompt: Prompt, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    await prompt.ask("secrets", "set", "bus", stdin=CANARY.encode())
+    connection = await asyncpg.connect(postgres_url)
+    try:
+        tables = await connection.fetch(
+            "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname = 'goconductor'"
+        )
+        texts = [await connection.fetchval(f"SELECT string_agg(t::text, '') FROM {each['name']} t") for each in tables]
+    finally:
+        await connection.close()
+    dump = "".join(text or "" for text in texts)
+    assert "secret bus" in dump  # in the audit log
+    for form in (CANARY, quote(CANARY), CANARY.encode().hex()):
+        assert form not in dump
+
+
+async def test_a_secret_that_is_missing_is_a_finding_of_the_doctor(prompt: Prompt, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    found = await prompt.ask("doctor", "--json", GOCONDUCTOR_BUS_URL="${secret:bus}")
+    assert found.code == 1
+    by_name = {each["name"]: each for each in found.json["checks"]}
+    (finding,) = by_name["bus"]["findings"]
+    assert finding["what"].startswith("there is no secret 'bus', to which bus.url refers")
+    assert "goconductor secrets set bus" in finding["remedy"]
+    assert by_name["database"]["outcome"] == "sound"
