@@ -10,6 +10,7 @@
     ├── ConditionError             a condition that does not compile, or cannot be evaluated on this data; .source
     ├── MessageError               what came over the bus is not ours, or not readable; .reason
     ├── ConfigurationError         a setting is wrong or missing
+    │   ├── SecretError                a secret cannot be had; names it, and never its value
     │   └── RightsError                a role of the database lacks a right; names table, right and GRANT
     ├── PluginNotFoundError        names what is installed under that group
     ├── RequestRefusedError        the saga's state does not allow this now

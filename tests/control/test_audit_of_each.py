@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -21,13 +22,18 @@ from goconductor.control.sagas.requests import ask
 from goconductor.control.sagas.starting import start
 from goconductor.control.schedules import requests as schedules
 from goconductor.control.schedules.documents import ScheduleWanted
+from goconductor.control.secrets import keeping
+from goconductor.control.settings.sections import SecretSettings
 from goconductor.errors import GoConductorError
+from goconductor.keyrings.environment import VARIABLE
 from goconductor.lifecycle.facts.events import PauseRequested
 from goconductor.ports.store import DeadLetter
+from tests.contracts.wrapping_keys import text_of
 from tests.control.conftest import Bench
 
 ANN = Actor("ann")
 GIVEN = {"stock": "tea", "card": "4242"}
+KEYRING = SecretSettings(kind="environment")
 HOURLY = ScheduleWanted(saga="order", every_seconds=3600, input=GIVEN)
 
 BY_ANOTHER = {
@@ -41,7 +47,10 @@ LASTS_NOT = {
     "installation.workers.known_session": "a worker is there for as long as its connection",
 }
 """Functions that change nothing that lasts."""
-READING = {"audit.reading.entries", "audit.reading.verify", "authority.keys.list_keys"}
+READING = {
+    *("audit.reading.entries", "audit.reading.verify", "authority.keys.list_keys"),
+    *("secrets.keeping.list_secrets", "secrets.keeping.verify_secrets"),
+}
 """Functions that change nothing, though they need more than the permission to read."""
 IN_PARTS = {"dataflows.runs.run", "sagas.bulk.bulk"}
 """Functions whose calls make many requests: they are noted before the first."""
@@ -102,6 +111,26 @@ async def started(bench: Bench) -> None:
     await start(ANN, bench.node, "order", GIVEN)
 
 
+async def keep(bench: Bench) -> None:
+    await keeping.set_secret(ANN, bench.node.store, KEYRING, "bus", "hunter2")
+
+
+async def deleted(bench: Bench) -> None:
+    await keep(bench)
+    await keeping.delete_secret(ANN, bench.node.store, "bus")
+
+
+async def rewrapped(bench: Bench) -> None:
+    await keep(bench)
+    os.environ[VARIABLE] += text_of(["k2"])
+    await keeping.rewrap_secrets(ANN, bench.node.store, KEYRING)
+
+
+@pytest.fixture(autouse=True)
+def _wrapping_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, text_of(["k1"]))
+
+
 DONE: dict[str, Callable[[Bench], Awaitable[object]]] = {
     "authority.keys.create_key": lambda bench: create_key(ANN, bench.node, "ci", ["viewer"]),
     "authority.keys.revoke_key": revoked,
@@ -122,6 +151,9 @@ DONE: dict[str, Callable[[Bench], Awaitable[object]]] = {
     "schedules.requests.pause": of_schedule(schedules.pause),
     "schedules.requests.replace_schedule": of_schedule(schedules.replace_schedule, HOURLY),
     "schedules.requests.resume": of_schedule(schedules.resume),
+    "secrets.keeping.delete_secret": deleted,
+    "secrets.keeping.rewrap_secrets": rewrapped,
+    "secrets.keeping.set_secret": keep,
 }
 """A call of each function that changes something."""
 REFUSED: dict[str, Callable[[Bench, UUID], Awaitable[object]]] = {

@@ -34,7 +34,8 @@ from tests.contracts.wrapping_keys import text_of
 
 ANN = Actor("ann")
 CANARY = "CaNaRyInTheMine"
-DATABASE = {"url": "postgresql://app:pw@db.example/sagas"}
+BUS: Any = {"url": "${secret:bus}"}
+DATABASE: Any = {"url": "postgresql://app:pw@db.example/sagas"}
 
 
 class Keys:
@@ -52,7 +53,8 @@ class Keys:
         return SecretSettings(kind="file", options={"path": str(self.path)})
 
     def referring(self, text: str) -> Settings:
-        return Settings(database=DATABASE, bus={"url": text}, secrets=self.settings)
+        bus: Any = {"url": text}
+        return Settings(database=DATABASE, bus=bus, secrets=self.settings)
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +224,7 @@ async def test_all_that_hinders_a_process_is_told_at_once(store: MemoryStore, ke
 async def test_without_a_keyring_the_error_says_what_to_set(store: MemoryStore, keys: Keys) -> None:
     await filled_with(store, keys, "bus")
     with pytest.raises(SecretError, match=r"secrets\.kind is not set.*'bus'"):
-        await fill(Settings(database=DATABASE, bus={"url": "${secret:bus}"}), store.secrets)
+        await fill(Settings(database=DATABASE, bus=BUS), store.secrets)
     for options, problem in (({}, "missing a required argument: 'path'"), ({"paht": "x"}, "it has: path")):
         wrong = SecretSettings(kind="file", options=options)
         with pytest.raises(SecretError, match=problem):

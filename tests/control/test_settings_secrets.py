@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ def test_what_is_shown_in_logs_takes_no_secret(file: Path) -> None:
 
 
 def test_settings_made_by_hand_are_checked_alike() -> None:
-    settings = Settings(database={"url": URL}, bus={"url": "${secret:bus}"})
-    assert [reference.name for reference in settings.references] == ["bus"]
+    given: Any = {"database": {"url": URL}, "bus": {"url": "${secret:bus}"}}
+    assert [reference.name for reference in Settings(**given).references] == ["bus"]
     with pytest.raises(ConfigurationError, match=r"bus\.url: should refer to a secret"):
-        Settings(database={"url": URL}, bus={"url": "${secret:}"})
+        Settings(**given | {"bus": {"url": "${secret:}"}})

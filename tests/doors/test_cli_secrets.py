@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
@@ -34,7 +35,7 @@ def prompt(postgres_url: str, tmp_path: Path) -> Prompt:
 
 async def test_a_secret_is_set_listed_used_and_deleted(prompt: Prompt, postgres_url: str, tmp_path: Path) -> None:
     await migrate(postgres_url)
-    referring = {"GOCONDUCTOR_BUS_KIND": "postgres", "GOCONDUCTOR_BUS_URL": "${secret:bus}"}
+    referring: Any = {"GOCONDUCTOR_BUS_KIND": "postgres", "GOCONDUCTOR_BUS_URL": "${secret:bus}"}
     settings = Settings.load(environ=prompt.environ | referring)
     with pytest.raises(SecretError, match=r"there is no secret 'bus', to which bus\.url refers"):
         async with app.connect(settings):

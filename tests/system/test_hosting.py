@@ -65,9 +65,9 @@ async def test_a_process_hosts_them_where_its_settings_say_so(
         ({"NETWORKS": "10.0.0.0/33"}, "value is not a valid IPv4 or IPv6 network"),
         ({"SECRETS": "{t: {variable: A}}"}, "system.secrets.t.hosts: is not set"),
         ({"SECRETS": "{t: {variable: A, hosts: []}}"}, "should name in 'hosts' at least one host"),
-        ({"SECRETS": "{t: {hosts: [a.example]}}"}, "should have one of 'variable' and 'file'"),
-        ({"SECRETS": "{t: {variable: A, file: b, hosts: [a.example]}}"}, "should have one of 'variable' and 'file'"),
-        ({"SECRETS": "{t: {value: hunter2-canary, hosts: [a.example]}}"}, "system.secrets.t.value: there is no such setting"),
+        ({"SECRETS": "{t: {hosts: [a.example]}}"}, "should have one of 'variable', 'file' and 'value'"),
+        ({"SECRETS": "{t: {variable: A, file: b, hosts: [a.example]}}"}, "should have one of 'variable', 'file' and 'value'"),
+        ({"SECRETS": "{t: {value: hunter2-canary, hosts: [a.example]}}"}, "should be ${secret:NAME}"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(given: dict[str, str], problem: str) -> None:
