@@ -22,6 +22,9 @@ PRIORITY_MAX = 100
 NOTHING: Final = "none"
 """Said of a step in place of an undo: nothing has to be undone."""
 
+KINDS: Final = ("run", "delay", "wait", "value", "map", "repeat", "saga", "savepoint")
+"""The fields of a step of which exactly one is given: it says of which kind the step is."""
+
 
 class StepRole(enum.StrEnum):
     """What may happen to a step once it has succeeded (Mehrotra et al. 1992; Richardson 2018)."""

@@ -33,7 +33,7 @@ from goconductor.saga.checking.references import asked
 from goconductor.saga.data.references import Reference
 from goconductor.saga.data.schemas import followed, lack
 from goconductor.saga.data.values import check_value
-from goconductor.saga.definition import PRIORITY_MAX, Binding, Definition, Step, every_step
+from goconductor.saga.definition import KINDS, PRIORITY_MAX, Binding, Definition, Step, every_step
 from goconductor.saga.expressions.condition_text import ROOTS
 from goconductor.saga.expressions.conditions import IN_MAP, IN_REPEAT, MAP_WALKED, compile_condition
 from goconductor.saga.graph import predecessors, reachable
@@ -219,9 +219,7 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
         found.append(
             f"step id {step.id!r} must be 1 to 100 letters, digits, '_' or '-', and begin and end with a letter or digit."
         )
-    kinds: dict[str, object] = {"a delay": step.delay, "a wait": step.wait, "a value": step.value, "a map": step.map}
-    kinds |= {"a repeat": step.repeat, "a saga": step.saga, "a savepoint": step.savepoint}
-    given = [kind for kind, says in kinds.items() if says is not None]
+    given = [f"a {kind}" for kind in KINDS if kind != "run" and getattr(step, kind) is not None]
     if len(given) > 1:
         found.append(f"step {step.id!r} is both {' and '.join(given)}; make two steps of it.")
     if step.delay is not None:
@@ -237,7 +235,7 @@ def _of_itself(step: Step, *, stored: bool) -> list[str]:
     elif step.map is not None or step.repeat is not None:
         pass  # is looked at with the steps in it
     elif not step.run:
-        found.append(f"step {step.id!r} has nothing to do; give it run, delay, wait, value, map, repeat, saga or savepoint.")
+        found.append(f"step {step.id!r} has nothing to do; give it {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     else:
         try:
             split_target(step.run)

@@ -16,7 +16,7 @@ import msgspec
 from goconductor.errors import DefinitionError
 from goconductor.saga.checking.constructs.undo import inputs_of
 from goconductor.saga.data.references import Reference
-from goconductor.saga.definition import Binding, Child, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
+from goconductor.saga.definition import KINDS, Binding, Child, Definition, Lock, Repeat, Step, Undo, definition_of, with_body
 from goconductor.saga.graph import predecessors
 from goconductor.saga.retry import Retry
 from goconductor.saga.writing.groups.forms import Case, WrittenStep, below
@@ -26,7 +26,7 @@ WIDTH = 100
 """Longest line, in characters, where it can be broken."""
 
 _INDENT = " " * 4
-_BY_PLACE = {"id", "run", "delay", "wait", "value", "map", "repeat", "saga", "savepoint"}
+_BY_PLACE = {"id", *KINDS, "steps", "switch"}
 """Fields of a step that say which call makes it."""
 _OF_ALL = {*_BY_PLACE, "after", "when", "allow_fail", "fallback", "locks"}
 """Fields that every call has an option for; that of a participant's step has one for each."""
@@ -210,10 +210,7 @@ class _Writer:
         found: dict[str, str | None] = {}
         for field, value in _given(step).items():
             match field, value:
-                case (
-                    "id" | "run" | "delay" | "wait" | "value" | "map" | "repeat" | "saga" | "savepoint" | "steps" | "switch",
-                    _,
-                ):
+                case _ if field in _BY_PLACE:
                     continue
                 case "after", _:
                     found["after"] = f"[{', '.join(self._object(name) for name in step.after)}]"
