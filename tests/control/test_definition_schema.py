@@ -16,6 +16,7 @@ from goconductor import DefinitionError, load_definition
 from goconductor.control.definitions.json_schema import DIALECT, definition_schema
 from goconductor.control.definitions.loading import read
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, read_yaml
+from goconductor.saga.definition import KINDS
 from tests.docs.page import DOCS, blocks
 from tests.doors.conftest import ORDER
 from tests.simulation.simulated.definitions import random_definition
@@ -42,6 +43,20 @@ def pages() -> list[Any]:
     ]
     assert len(written) >= 5
     return written
+
+
+def test_each_number_has_a_bound() -> None:
+    for name, kind in definition_schema()["$defs"].items():
+        for field, schema in kind.get("properties", {}).items():
+            for each in (schema, *schema.get("anyOf", ())):
+                if each.get("type") in ("number", "integer"):
+                    missing = f"{name}.{field} has no bound: name it in _LIMITS of goconductor/control/definitions/json_schema.py"
+                    assert {*schema, *each} & {"minimum", "exclusiveMinimum"}, missing
+
+
+def test_it_has_each_kind_of_step() -> None:
+    kinds = {each["required"][0] for each in definition_schema()["$defs"]["Step"]["oneOf"]}
+    assert kinds == {*KINDS, "steps", "switch"}, "name each kind in the oneOf of goconductor/control/definitions/json_schema.py"
 
 
 def test_it_accepts_the_order_of_the_tests() -> None:
@@ -165,6 +180,7 @@ FAULTS = [
     (saga({"id": "a..b"}), "$.steps[0].id pattern"),
     ({"name": "order", "steps": [{"id": "a", "value": " "}]}, "$.steps[0].value pattern"),
     ({"name": "order", "steps": [{"id": "a", "value": "1" * 4097}]}, "$.steps[0].value maxLength"),
+    ({"name": "order", "steps": [{"id": "a", "map": {"over": "$.input", "do": [STEP], "join": 0}}]}, "$.steps[0].map anyOf"),
     ({"name": "order", "steps": [{"id": "a", "delay": {}}]}, "$.steps[0].delay oneOf"),
     ({"name": "order", "steps": [{"id": "a", "delay": {"seconds": 5, "until": "$.input"}}]}, "$.steps[0].delay oneOf"),
     ({"name": "order", "steps": [{"id": "a", "delay": {"seconds": 1e10}}]}, "$.steps[0].delay.seconds maximum"),

@@ -74,7 +74,12 @@ _LIMITS: dict[type[msgspec.Struct], dict[str, dict[str, Any]]] = {
     Undo: {"run": {"pattern": rf"^({NAME.pattern}\.{NAME.pattern})?$"}},
     Case: {"case": _NAME, "steps": {"minItems": 1}, "when": {"maxLength": SOURCE_MAX}},
     Delay: {"seconds": _WHILE, "until": _REFERENCE},
-    Map: {"over": _REFERENCE, "do": {"minItems": 1, "maxItems": STEPS_MAX}, "concurrency": {"minimum": 1, "maximum": STEPS_MAX}},
+    Map: {
+        "over": _REFERENCE,
+        "do": {"minItems": 1, "maxItems": STEPS_MAX},
+        "join": {"minimum": 1, "maximum": STEPS_MAX},
+        "concurrency": {"minimum": 1, "maximum": STEPS_MAX},
+    },
     Repeat: {
         "do": {"minItems": 1, "maxItems": STEPS_MAX},
         "until": {"pattern": r"\S", "maxLength": SOURCE_MAX},
@@ -183,9 +188,9 @@ def without_link(document: Any) -> Any:
 
 
 def _value_of(field: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a field's schema that describes a value, where null is allowed beside it."""
-    options: list[dict[str, Any]] = field.get("anyOf", [field])
-    return options[0]
+    """Return the part of a field's schema that describes a value, where null is allowed beside it; of several kinds the whole."""
+    values = [each for each in field.get("anyOf", ()) if each.get("type") != "null"]
+    return values[0] if len(values) == 1 else field
 
 
 def _docstring(kind: type) -> tuple[str, dict[str, str]]:
