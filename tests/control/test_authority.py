@@ -27,6 +27,8 @@ ANN = Actor("ann")
 
 
 def test_every_function_of_control_needs_a_permission_and_nothing_else_does() -> None:
+    missing = FUNCTIONS.keys() - FOR_NOBODY - NEEDS.keys()
+    assert not missing, f"say in NEEDS of goconductor/control/authority/roles.py what {sorted(missing)} need"
     assert NEEDS.keys() - PURE == FUNCTIONS.keys() - FOR_NOBODY
 
 

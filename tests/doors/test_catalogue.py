@@ -34,6 +34,8 @@ def needed(operation: Operation) -> set[str]:
 @each_operation
 @pytest.mark.parametrize("kind", [SagaHandle, BlockingSaga])
 def test_a_handle_has_a_method_for_it(kind: type[Any], operation: Operation) -> None:
+    missing = f"{kind.__name__} lacks it: add a method to goconductor/control/doors/handles/requests.py, and rewrite blocking"
+    assert hasattr(kind, operation.request), missing
     parameters = inspect.signature(getattr(kind, operation.request)).parameters
     step = {"step"} if operation.about_step else set()
     assert set(parameters) == {"self", *step, *said(operation), "revision", "request_id"}
@@ -74,7 +76,9 @@ def test_the_command_line_and_rest_have_no_other_request() -> None:
 def test_the_page_on_rest_says_what_it_takes(operation: Operation) -> None:
     step = "steps/{step}/" if operation.about_step else ""
     start = f"| `{step}{PATHS.get(operation.request, operation.request)}` |"
-    (row,) = [line for line in (DOCS / "rest.md").read_text("utf-8").splitlines() if line.startswith(start)]
+    rows = [line for line in (DOCS / "rest.md").read_text("utf-8").splitlines() if line.startswith(start)]
+    assert rows, f"docs/rest.md has no row for it, which begins with {start}"
+    (row,) = rows
     fields = [each.strip() for each in row.split("|")[2].split(",") if each.strip()]
     assert {each.strip("*`") for each in fields} == said(operation) - {"by"}
     assert {each.strip("*`") for each in fields if each.startswith("**")} == needed(operation)

@@ -91,7 +91,7 @@ def test_every_command_that_prints_json_says_which_document() -> None:
     json = PAGE.read_text().partition("\n## JSON\n")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`([a-z -]+)`(?=[^|]*\|[^|]*\|$)", json, re.MULTILINE))
     printing = {name for name, command in commands() if any("--json" in param.opts for param in command.params)}
-    assert documented >= printing
+    assert not printing - documented, f"name the document of {sorted(printing - documented)} in the table JSON of docs/cli.md"
     assert printing == {name for name, _ in commands()} - {"init", "serve", "migrate", "definition diagram", "definition schema"}
 
 

@@ -71,5 +71,7 @@ def test_the_ends_of_a_saga_are_its_final_statuses() -> None:
 
 
 def test_every_event_but_the_first_is_in_the_table() -> None:
+    missing = set(EVENTS.values()) - {SagaStarted} - set(SAGA_MOVES)
+    assert not missing, f"say in goconductor/lifecycle/facts/transitions.py which moves these make: {missing}"
     assert set(SAGA_MOVES) == set(EVENTS.values()) - {SagaStarted}
     assert set(ACTION_MOVES) | set(COMPENSATION_MOVES) <= set(SAGA_MOVES) | {Advance, Lost, Rewound}

@@ -108,7 +108,8 @@ async def test_a_difference_would_be_found(postgres_url: str, hand: dial.Connect
 
 def test_the_code_knows_all_revisions_in_their_order() -> None:
     script = ScriptDirectory.from_config(config(None, "goconductor"))  # type: ignore[arg-type]
-    assert tuple(revision.revision for revision in script.walk_revisions())[::-1] == REVISIONS
+    found = tuple(revision.revision for revision in script.walk_revisions())[::-1]
+    assert found == REVISIONS, "name each revision in REVISIONS of goconductor/stores/postgres/database/revisions.py"
 
 
 def test_every_table_is_in_the_schema_that_was_asked_for() -> None:
