@@ -13,7 +13,7 @@ from goconductor.control.sagas.requests import ask
 from goconductor.control.sagas.story import saga_story
 from goconductor.engine.steps.registry import StepRegistry
 from goconductor.lifecycle.facts.events import RetryRequested
-from goconductor.lifecycle.facts.status import SagaStatus
+from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.testing.world import World
 
 
@@ -102,3 +102,32 @@ async def test_an_operator_gives_a_stuck_repeat_one_turn_more(world: World) -> N
     await ask(ANYBODY, node, saga_id, RetryRequested("parts"))
     state = await world.end_of(saga_id)
     assert (state.phase, state.step("parts").length) == (SagaStatus.COMPLETED, 3)
+
+
+@pytest.mark.parametrize("fallback", [False, True], ids=["allow_fail", "fallback"])
+async def test_a_repeat_that_may_fail_is_a_saga_of_its_own_which_undoes_all_turns(world: World, fallback: bool) -> None:
+    shop = Bank()
+
+    @shop.post.step
+    async def send(paid: dict[str, int] | None) -> dict[str, int] | None:
+        return paid
+
+    node = await world.node(shop.bank)
+    await world.node(shop.post)
+    paying: Saga[Any] = Saga("paying")
+    turns = paying.repeat(until="steps.charge.output.due == 0", max=2, id="parts")
+    turns.step("bank.charge", inputs={"turn": turns.index, "due": turns.previous.due})
+    order: Saga[Any] = Saga("order")
+    how: dict[str, Any] = {"fallback": order.later("invoice")} if fallback else {"allow_fail": True}
+    paid = order.saga(paying, id="pay", inside=True, **how)
+    if fallback:
+        order.step("post.note", id="invoice", inputs={"what": {"due": 7}})
+    order.returns(order.step("post.send", inputs={"paid": paid.output}).output)
+    state = await world.end_of(await world.start(order, {}))
+    assert state.status is SagaStatus.COMPLETED
+    assert state.step("pay").action.status is ActionStatus.GIVEN_UP
+    assert state.step("send").output == ({"due": 7} if fallback else None)
+    assert shop.charged == [(0, None), (1, 2)]
+    assert [turn for turn, *_ in shop.undone] == [1, 0]
+    child = (await queries.list_sagas(ANYBODY, node, saga="order:pay")).sagas
+    assert [each.status for each in child] == ["compensated"]

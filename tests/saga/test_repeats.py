@@ -58,7 +58,7 @@ def test_what_a_turn_uses_of_the_outside_comes_before_the_repeat() -> None:
         ([repeated(of={"max": 0})], "repeat 'poll' has max 0; give it a number of turns from 1 to 1,000."),
         ([repeated(of={"max": 1_001})], "repeat 'poll' has max 1,001; give it a number of turns from 1 to 1,000."),
         ([repeated(of={"delay_seconds": 0})], "repeat 'poll' has delay_seconds 0; give more than 0"),
-        ([repeated(allow_fail=True)], "repeat 'poll' has allow_fail, and what its turns have done would stand or be undone"),
+        ([repeated(allow_fail=True)], "repeat 'poll' has allow_fail, and cannot undo its turns while the saga goes on"),
         ([repeated(pivot=True)], "step 'poll' is a repeat, which cannot be the pivot; make the step after it the pivot."),
         ([repeated(retry={"attempts_max": 3})], "step 'poll' is a repeat, which nobody runs, but has retry; leave that out."),
         ([repeated(value="1")], "step 'poll' is both a value and a repeat; make two steps of it."),

@@ -31,4 +31,4 @@ def compensation_of(known: Code | None, options: StepOptions) -> bool | None:
 
 def joinable(types: Mapping[str | None, Any], *steps: str) -> bool:
     """Return whether the types of a step and of its fallback are known and can stand side by side."""
-    return all(isinstance(types.get(each), type | UnionType | NoneType) for each in steps)
+    return all(each in types and isinstance(types[each], type | UnionType | NoneType) for each in steps)

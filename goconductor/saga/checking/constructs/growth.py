@@ -103,9 +103,12 @@ def of_repeat(step: Step, repeat: Repeat, above: tuple[str, ...]) -> Iterator[st
         )
     if step.tolerated:
         what = "allow_fail" if step.allow_fail else "a fallback"
-        yield (
-            f"repeat {step.id!r} has {what}, and what its turns have done would stand or be undone: let it go on after its last "
-            "turn (at_max: go_on), and ask for its output in a condition, or give the steps in it allow_fail."
+        yield Fault(
+            f"repeat {step.id!r} has {what}, and cannot undo its turns while the saga goes on; put it into a saga that a step "
+            f"with {what} starts, which then undoes all its turns. Or let it go on after its last turn (at_max: go_on).",
+            f"a step fails in the second turn of {step.id}",
+            "what the first turn has done stays",
+            "the saga goes on",
         )
     yield from _of_body(step, above)
 
