@@ -36,6 +36,7 @@ def of_child(model: Trees, world: World, parent: int, number: int) -> Iterator[M
     if step is not None and status == "D" and above.mode in "RQ" and not above.paused:
         yield from undone(model, world, parent, number, step)
     settled = above.mode in ("EXTH" if model.held_settles else "EXT")
+    settled = settled and (model.forced_settles or above.note != "f")
     if settled and child.mode == "H":
         released = fold(model, number, child, "released")
         assert released is not None

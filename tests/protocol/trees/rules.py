@@ -200,6 +200,7 @@ class Rules:
     spreads: str = "look"  # a child's look reads its parent's head | process: only who asked spreads | no resume
     stale_look: bool = False  # between reading the parent and the append anything may happen
     held_settles: bool = False  # mistake: a held parent counts as settled
+    forced_settles: bool = True  # a saga that was ended by force has settled for the children that it held
     terminated_child: str = "stuck"  # its step has failed, its undo waits for a person | hang
     child_pause_refused: bool = True  # where its parent has it compensated
     undo_lifts_pause: bool = True  # a parent that compensates a child lifts an operator's pause of it

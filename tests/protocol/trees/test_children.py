@@ -7,6 +7,7 @@ from tests.protocol.trees.world import Faults, Trees
 
 SWEEP, MESSAGES = "sweep", "messages"
 TERMINATED = Faults(crashes=1, terminates=1, aborts=1)
+FORCED = Faults(crashes=1, lost_messages=1, terminates=1, aborts=1, failures=1)
 HOLDS_THE_LOCK = "holds the lock"
 
 HOLD = (
@@ -33,6 +34,8 @@ HOLD = (
     holds("fix-grand", Trees("grand", Faults(crashes=1, aborts=1, failures=1), count_on=SWEEP)),
     holds("fix-grand-term", Trees("grand", Faults(crashes=1, terminates=1), children_too=True, count_on=SWEEP)),
     holds("fix-grand-term-left", Trees("grand", Faults(terminates=1, aborts=1), count_on=SWEEP)),
+    holds("fix-child-forced", Trees("child", FORCED, forced=True, count_on=SWEEP)),
+    holds("fix-grand-forced", Trees("grand", Faults(crashes=1, terminates=1), forced=True, count_on=SWEEP)),
     holds(
         "fix-childlock",
         Trees("childlock", Faults(crashes=1, aborts=1), count_on=SWEEP),
@@ -108,6 +111,10 @@ BREAK = (
         "lit-lock-child-left",
         HOLDS_THE_LOCK,
         Trees("childlock", Faults(terminates=1), terminate="at once", start="guard"),
+    ),
+    breaks("lit-forced-child-lock", HOLDS_THE_LOCK, Trees("childlock", Faults(terminates=1), forced=True, processes=1)),
+    breaks(
+        "mut-forced-not-settled", NO_WAY, Trees("child", Faults(terminates=1), forced=True, forced_settles=False, count_on=SWEEP)
     ),
     breaks("lit-lock-child-left-fenced", HOLDS_THE_LOCK, Trees("childlock", Faults(terminates=1))),
     breaks("lit-lock-late-start", "orphan", Trees("childlock", Faults(terminates=1), terminate="at once")),
