@@ -4,9 +4,9 @@ Three contenders: *direct* calls the functions in this process and keeps nothing
 by hand over PostgreSQL: what each builder has made is committed before the next one runs. *dataflow* is ``conductor.run``, closed
 by the same request. Counted per run: calls of Python (by its profiler, of the event loop's thread), transactions and bytes of
 PostgreSQL's log. Counts hardly depend on how busy the machine is; the dataflow's have a share of the process's signs of life in
-them. ``--time`` adds the median latency, measured without the profiler.
+them. ``--time`` adds the median latency, measured without the profiler; ``--statements`` prints what the statements were.
 
-    python benchmarks/bench_dataflows.py [--runs 200] [--time] [--url postgresql://…]
+    python benchmarks/bench_dataflows.py [--runs 200] [--time] [--statements] [--url postgresql://…]
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import cProfile
 import pstats
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, TypeAlias
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, TypeAlias
 
 import asyncpg
 import uvloop
@@ -29,6 +30,8 @@ from goconductor.app import migrate
 
 BUILDERS = 8
 WARM_UP = 20
+STATEMENT_CHARACTERS = 100
+"""So much of a statement tells which one it is."""
 
 OneRun: TypeAlias = Callable[[int], Awaitable[int]]
 
@@ -113,10 +116,29 @@ async def measured(run: OneRun, first: int, runs: int) -> list[float]:
     return seconds
 
 
+@contextmanager
+def statements() -> Iterator[Counter[str]]:
+    """Count the statements of this process by how they begin."""
+    counted: Counter[str] = Counter()
+    connections: Any = asyncpg.Connection
+    plain = connections._get_statement  # noqa: SLF001  (every statement with parameters passes there)
+
+    async def get(self: Any, query: str, *others: Any, **options: Any) -> Any:
+        counted[" ".join(query.split())[:STATEMENT_CHARACTERS]] += 1
+        return await plain(self, query, *others, **options)
+
+    connections._get_statement = get
+    try:
+        yield counted
+    finally:
+        connections._get_statement = plain
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200, help="how many are counted of each")
     parser.add_argument("--time", action="store_true", help="measure the latency, too")
+    parser.add_argument("--statements", action="store_true", help="print which statements a run takes")
     parser.add_argument("--url", help="a server to use; without it one is started")
     arguments = parser.parse_args()
     async with database(arguments.url) as (url, _):
@@ -139,6 +161,11 @@ async def main() -> None:
                     seconds = await measured(run, WARM_UP + arguments.runs, arguments.runs)
                     line += f"  p50 {statistics.median(seconds) * 1000:8.3f} ms"
                 print(line, flush=True)
+                if arguments.statements:
+                    with statements() as counted:
+                        await measured(run, WARM_UP + 2 * arguments.runs, arguments.runs)
+                    for statement, times in counted.most_common():
+                        print(f"  {times / arguments.runs:6.2f}  {statement}", flush=True)
 
 
 if __name__ == "__main__":

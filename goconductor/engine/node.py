@@ -31,6 +31,7 @@ from goconductor.engine.log.append import Appender
 from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.log.outbox import Outbox
 from goconductor.engine.log.reader import Reader, send_again
+from goconductor.engine.log.resting import Resting
 from goconductor.engine.log.start import Starter
 from goconductor.engine.log.timers import Timers
 from goconductor.engine.membership import Membership
@@ -111,6 +112,7 @@ class Node:
         self._outbox = Outbox(
             bus, store.choices, source=source, clock=self.clock, baton_bytes_max=baton_bytes_max, observer=observer
         )
+        self.resting = Resting()
         self._timers = Timers(self.view, self.clock, store.terms)
         self.audits_starts = False
         """Whether starts are noted in the audit log."""
@@ -146,6 +148,7 @@ class Node:
             on_child=lambda plan, view, work: self.children.see_to(plan, view, work),  # noqa: PLW0108  (is made below)
             on_locks=lambda plan, view: self.locks.see_to(plan, view),  # noqa: PLW0108  (as above)
             on_end=self._ended,
+            resting=self.resting,
             counts=self.counts,
             observer=observer,
         )
@@ -303,7 +306,13 @@ class Node:
         return (await self._reader.look(saga_id, known))[1]
 
     async def request(
-        self, saga_id: UUID, event: Event, *, expected: Expected | None = None, event_id: UUID | None = None
+        self,
+        saga_id: UUID,
+        event: Event,
+        *,
+        expected: Expected | None = None,
+        event_id: UUID | None = None,
+        known: View | None = None,
     ) -> View:
         """Append an operator's request, or an outcome that was learnt elsewhere.
 
@@ -312,13 +321,18 @@ class Node:
             event: what is asked for.
             expected: the place in its log that the operator saw.
             event_id: the event's id, if the sender gives one; it is then appended once.
+            known: what the caller has just seen of the saga; it is then not read before, unless there is an ``event_id``.
 
         Raises:
             SagaNotFoundError: there is no such saga.
             SagaChangedError: it has moved on from there.
             RequestRefusedError: its state does not allow this.
         """
-        submission = Submission(saga_id, None, event, expected=expected, doubtful=event_id is not None, note=unwritten())
+        seen = known if event_id is None else None  # an event that was appended before is looked for in the log
+        plan = None if seen is None else self.definitions.at_hand(seen.state.version)
+        submission = Submission(
+            saga_id, plan, event, view=seen, expected=expected, doubtful=event_id is not None, note=unwritten()
+        )
         submission.event_id = event_id or submission.event_id
         appended = await self.appender.submit(submission)
         if appended.dropped and isinstance(event, OperatorRequest | Report):

@@ -29,6 +29,8 @@ FOR_NOBODY = {
     "sagas.requests.kept": "a part of a request that an actor has asked",
     "sagas.requests.stands": "a part of a request that an actor has asked",
     "sagas.requests.keepable": "a part of a request that an actor has asked",
+    "sagas.requests.restart_on_top": "a part of a run of a dataflow that an actor has asked",
+    "sagas.signals.signal_on_top": "a part of a run of a dataflow that an actor has asked",
     "sagas.starting.plan_of": "a part of what an actor has asked for",
     "sagas.starting.start_fire": "the leader fires what an actor has scheduled",
     "sagas.queries.surroundings": "a part of what an actor has asked for",

@@ -11,7 +11,6 @@ from goconductor import RequestRefusedError
 from goconductor.control.dataflows import moves
 from goconductor.control.doors.conductor import engine
 from goconductor.control.sagas import requests
-from goconductor.lifecycle.facts.events import RestartRequested
 from goconductor.testing import World
 from tests.dataflow.conftest import Quotes
 
@@ -29,19 +28,19 @@ def around_restarts(
     after: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Let something happen once, before or after a run asks for a restart."""
-    ask, left = requests.ask, [True]
+    restart, left = requests.restart_on_top, [True]
 
-    async def asking(actor: Any, node: Any, saga_id: Any, request: Any, *others: Any) -> Any:
-        first = isinstance(request, RestartRequested) and bool(left)
-        left[:] = left[1:] if first else left
+    async def asking(*asked: Any) -> Any:
+        first = bool(left)
+        left[:] = left[1:]
         if first and before is not None:
             await before()
-        answer = await ask(actor, node, saga_id, request, *others)
+        answer = await restart(*asked)
         if first and after is not None:
             await after()
         return answer
 
-    monkeypatch.setattr(requests, "ask", asking)
+    monkeypatch.setattr(requests, "restart_on_top", asking)
 
 
 async def test_another_run_finds_the_datum_there_right_after_the_restart(

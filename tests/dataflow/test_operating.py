@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
 from goconductor import Dataflow, Direction, Listener, Participant, RefusedError, SagaStatus, StepContext
+from goconductor.control.actor import Actor
+from goconductor.control.audit.reading import entries
+from goconductor.control.doors.conductor import engine
 from goconductor.testing import World
 from tests.dataflow.conftest import Quotes
 
@@ -106,3 +110,17 @@ async def test_what_a_builder_did_is_undone_before_it_runs_again_and_when_the_da
     await conductor.saga(few.saga_id).abort(reason="no appetite")
     assert (await conductor.run(dataflow, "d1")).status is SagaStatus.COMPENSATED
     assert held == []
+
+
+async def test_the_parts_of_a_run_stand_in_the_audit_log_as_what_they_are(world: World, quotes: Quotes) -> None:
+    conductor = await world.conductor(quotes.participant)
+    await conductor.run(quotes.dataflow, "q1", {"customer": {"age": 30}, "car": "van"}, by="ann")
+    await conductor.run(quotes.dataflow, "q1", {"car": "bus"}, by="bob")
+    page = await entries(Actor("auditor"), engine(conductor), limit=50)
+    noted = Counter((each.actor, each.function, each.outcome) for each in page.entries)
+    assert noted["ann", "dataflows.runs.run", "begun"] == noted["bob", "dataflows.runs.run", "begun"] == 1
+    assert noted["ann", "sagas.signals.signal", "done"] >= 2
+    assert noted["bob", "sagas.requests.ask", "done"] == 1
+    assert {each.function for each in page.entries} <= {
+        *("dataflows.runs.run", "definitions.versions.register", "sagas.signals.signal", "sagas.requests.ask")
+    }

@@ -95,6 +95,7 @@ def noted(
     *,
     detail: Callable[[Given], str] = lambda _: "",
     parts: bool = False,
+    called: str = "",
     unless: Callable[[Given], bool] = lambda _: False,
 ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
     """Make a decorator for a function whose calls are noted. One that it calls is noted as a part of it, and has no row.
@@ -103,12 +104,13 @@ def noted(
         about: what a call is about, from its arguments; a text has their names in braces.
         detail: what is asked, in a few words without data of users.
         parts: whether a call makes many requests, which have rows of their own.
+        called: the function's name in the log, below ``goconductor.control``; by default its own.
         unless: whether a call with these arguments changes nothing.
     """
 
     def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         signature = inspect.signature(function)
-        name = f"{function.__module__.removeprefix('goconductor.control.')}.{function.__name__}"
+        name = called or f"{function.__module__.removeprefix('goconductor.control.')}.{function.__name__}"
 
         @wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
@@ -18,25 +18,27 @@ from goconductor.control.audit.noting import noted
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost, is_waiting
 from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.control.sagas import queries, requests, signals, starting
-from goconductor.control.sagas.requests import Precautions, keepable
+from goconductor.control.sagas import requests, signals, starting
+from goconductor.control.sagas.requests import keepable
 from goconductor.dataflow.shape import CLOSE, Graph, graph_of
 from goconductor.dataflow.transients import HERE
 from goconductor.engine.facts.log import View
-from goconductor.engine.log.folding import Expected
+from goconductor.engine.log.resting import Follower
 from goconductor.engine.node import Node
-from goconductor.errors import RequestRefusedError, SagaChangedError, SagaNotFoundError, nearest
+from goconductor.errors import RequestRefusedError, SagaChangedError, nearest
 from goconductor.lifecycle.facts.events import RestartRequested, SignalDropped
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.pending_work import is_backward
+from goconductor.saga.ids import DEFAULT_NAMESPACE
 from goconductor.saga.plan import Plan
 
 TIMEOUT_SECONDS = 60.0
 """Seconds that a run waits for what runs, where nobody says."""
 
 POLL_SECONDS = (0.02, 0.5)
-"""Least and greatest seconds between two looks at the saga: few soon after a move, more while others work."""
+"""Least and greatest seconds between two looks at the saga: few soon after a move, more while others work. What this process
+does for the saga needs none."""
 
 
 @noted(lambda given: f"dataflow {given['id']}", parts=True)
@@ -75,9 +77,8 @@ async def run(
     plan = await starting.plan_of(node, dataflow) if isinstance(dataflow, str) else dataflow
     graph_of(plan.definition)  # refuses what is none
     data = {name: keepable(node, value, name) for name, value in data.items()}
-    saga_id = await _begun(actor, node, plan, id, data)
-    view = await node.view(saga_id)
-    plan = await node.plan_of(view.state)
+    view = await _begun(actor, node, plan, id, data)
+    saga_id, plan = view.state.saga_id, await node.plan_of(view.state)
     graph = graph_of(plan.definition)
     _check(node, graph, data)
     with HERE.held(saga_id, {name: value for name, value in data.items() if name in graph.transients}) as tokens:
@@ -92,55 +93,57 @@ async def _done(
     saga_id, graph = view.state.saga_id, run.graph
     before = _made(graph, view.state)
     ends_at, pause = node.clock.monotonic() + timeout_seconds, POLL_SECONDS[0]
-    while True:
-        move = run.next(view.state)
-        seen = Precautions(Expected(view.seq, view.tag))
-        try:
-            match move:
-                case Give(step, value, ahead):
-                    signal = uuid4().hex
-                    await signals.signal(actor, node, saga_id, step, value, precautions=seen._replace(request_id=signal))
-                    if ahead:
-                        run.kept(step, signal)
-                    else:
-                        run.given(step)
-                case Restart():
-                    await _restart(actor, node, saga_id, move, seen)
-                case Rest.OVER:
-                    break
-                case Rest.WAIT:
-                    if not await _slept(node, pause, ends_at, stopping):
+    with node.resting.following(saga_id) as follower:
+        while True:
+            move = run.next(view.state)
+            try:
+                match move:
+                    case Give(step, value, ahead):
+                        signal = uuid4().hex
+                        view = await signals.signal_on_top(actor, node, view, step, value, request_id=signal)
+                        if ahead:
+                            run.kept(step, signal)
+                        else:
+                            run.given(step)
+                    case Restart():
+                        view = await _restart(actor, node, view, move)
+                    case Rest.OVER:
                         break
-        except SagaChangedError:
-            pass  # somebody was quicker: look again
-        pause = min(pause * 1.5, POLL_SECONDS[1]) if move is Rest.WAIT else POLL_SECONDS[0]
-        view = await node.view(saga_id)
+                    case Rest.WAIT:
+                        if (left := ends_at - node.clock.monotonic()) <= 0 or stopping.is_set():
+                            break
+                        view = await _later(node, view, follower, min(pause, left), stopping)
+            except SagaChangedError:
+                view = await _present(node, view, follower)  # somebody was quicker
+            pause = min(pause * 1.5, POLL_SECONDS[1]) if move is Rest.WAIT else POLL_SECONDS[0]
     if move is Rest.OVER and run.left:
         raise RequestRefusedError(_why_not(id, graph, view.state, [*run.left]))
     return _report(graph, id, view, run, before)
 
 
-async def _restart(actor: Actor, node: Node, saga_id: UUID, move: Restart, seen: Precautions) -> None:
-    """Restart a saga from a step. Refused, nothing of the run stays in the saga."""
+async def _restart(actor: Actor, node: Node, view: View, move: Restart) -> View:
+    """Restart a saga from a step, and return what it is then. Refused, nothing of the run stays in the saga."""
     try:
-        await requests.ask(actor, node, saga_id, RestartRequested(from_step=move.step, reason=move.reason), seen)
+        return await requests.restart_on_top(actor, node, view, RestartRequested(from_step=move.step, reason=move.reason))
     except SagaChangedError:
         raise
     except RequestRefusedError:
         if move.ahead is not None:
             dropped = SignalDropped(signal=move.ahead, reason=f"{move.step!r} cannot be restarted")
             with suppress(RequestRefusedError):  # somebody else has dropped it
-                await requests.ask(actor, node, saga_id, dropped)
+                await requests.ask(actor, node, view.state.saga_id, dropped)
         raise
 
 
-async def _begun(actor: Actor, node: Node, plan: Plan, id: str, data: Mapping[str, Any]) -> UUID:
+async def _begun(actor: Actor, node: Node, plan: Plan, id: str, data: Mapping[str, Any]) -> View:
     """Return the saga of an id; begun, where this is the first run."""
     starting.check_names(id, {})
-    with suppress(SagaNotFoundError):
-        return await queries.saga_of_key(actor, node, plan.name, id)
+    saga_id = await node.store.sagas.started(DEFAULT_NAMESPACE, plan.name, id, sure=False)  # the start itself makes sure
+    if saga_id is not None:
+        return await node.view(saga_id)
     _check(node, graph_of(plan.definition), data)
-    return (await starting.start(actor, node, plan, None, key=id)).saga_id
+    begun = await starting.start(actor, node, plan, None, key=id)
+    return begun.view or await node.view(begun.saga_id)
 
 
 def _check(node: Node, graph: Graph, data: Mapping[str, Any]) -> None:
@@ -166,12 +169,23 @@ def _elsewhere(node: Node, graph: Graph, datum: str) -> list[str]:
     return [run for run in graph.wanted_by(datum) if run not in here]
 
 
-async def _slept(node: Node, seconds: float, ends_at: float, stopping: asyncio.Event) -> bool:
-    """Let time pass between two looks at the saga. Return False if the time of the run is over."""
-    if (left := ends_at - node.clock.monotonic()) <= 0 or stopping.is_set():
-        return False
-    await first_of(node.clock.sleep(min(seconds, left)), stopping.wait())
-    return True
+async def _later(node: Node, view: View, follower: Follower, seconds: float, stopping: asyncio.Event) -> View:
+    """Return a saga a while after it was seen; sooner, where an append of this process leaves it with nothing to do."""
+    if (rested := _newer(view, follower.take())) is not None:
+        return rested
+    await first_of(node.clock.sleep(seconds), stopping.wait(), follower.rested.wait())
+    return await _present(node, view, follower)
+
+
+async def _present(node: Node, view: View, follower: Follower) -> View:
+    """Return a saga as it is now. It is read only where this process has not brought it further itself than it was seen."""
+    saga_id = view.state.saga_id
+    ours = _newer(view, follower.take()) or _newer(view, node.appender.latest(saga_id))
+    return ours or await node.view(saga_id)
+
+
+def _newer(view: View, other: View | None) -> View | None:
+    return other if other is not None and other.seq > view.seq else None
 
 
 def _why_not(id: str, graph: Graph, state: SagaState, left: list[str]) -> str:

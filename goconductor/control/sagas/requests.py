@@ -69,6 +69,7 @@ UnattendedRequest: TypeAlias = SkipRequested | OutcomeDeclared
 DECIDED_LATER = frozenset({"answers", "at", "round", "version_before"})
 """Fields of an event that the client does not give."""
 
+_OPEN = "the database went away; look at the saga before you repeat the request, it may have been recorded"
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
 
 
@@ -167,7 +168,7 @@ async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautio
         return await _restart_as_new(actor, node, saga_id, request, precautions)
     if isinstance(request, RestartRequested):
         plan = await node.plan_of(view.state)
-        await _known_to_all(node, "was restarted", *((REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)))
+        await _known_to_all(node, "was restarted", *_features_of_restart(plan))
     elif isinstance(request, PauseRequested) and request.children:
         await _known_to_all(node, "was paused with its children", PAUSE_OF_CHILDREN)
     named = getattr(request, "step", "") or getattr(request, "from_step", "")
@@ -184,6 +185,38 @@ async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautio
     if not isinstance(about, UnattendedRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
+
+
+@noted("saga {view.state.saga_id}", detail=_asked, called="sagas.requests.ask")
+async def restart_on_top(actor: Actor, node: Node, view: View, request: RestartRequested) -> View:
+    """Restart a saga from a step, where it has not moved on since it was seen. Of the saga nothing is read.
+
+    Args:
+        actor: as of :func:`ask`.
+        node: the engine.
+        view: the saga as it was seen.
+        request: the request, for a step that the saga has. The actor is written into it here.
+
+    Returns:
+        the saga as it begins again.
+
+    Raises:
+        SagaChangedError, RefusedNowError, StoreUnavailableError: as of :func:`ask`.
+    """
+    request = msgspec.structs.replace(request, by=actor.name)
+    plan = await node.plan_of(view.state)
+    await _known_to_all(node, "was restarted", *_features_of_restart(plan))
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await node.request(view.state.saga_id, request, expected=Expected(view.seq, view.tag), known=view)
+    except TimeoutError:
+        raise StoreUnavailableError(_OPEN) from None
+    except RequestRefusedError as error:
+        raise await _with_what_is_allowed(node, view.state.saga_id, error) from None
+
+
+def _features_of_restart(plan: Plan) -> tuple[str, ...]:
+    return (REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)
 
 
 async def preview_restart(
@@ -259,8 +292,7 @@ async def _request(
             else:
                 await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
     except TimeoutError:
-        problem = "the database went away; look at the saga before you repeat the request, it may have been recorded"
-        raise StoreUnavailableError(problem) from None
+        raise StoreUnavailableError(_OPEN) from None
     except RequestRefusedError as error:
         if event_id is not None and await stands(node, saga_id, event, event_id):
             return await saga_status(actor, node, saga_id)  # the same request came twice at once

@@ -36,7 +36,8 @@ from goconductor.control.sagas.requests import (
 )
 from goconductor.control.sagas.starting import key_faults
 from goconductor.engine.facts import log
-from goconductor.engine.log.folding import Submission
+from goconductor.engine.facts.log import View
+from goconductor.engine.log.folding import Expected, Submission
 from goconductor.engine.node import Node
 from goconductor.errors import (
     ArgumentError,
@@ -53,6 +54,7 @@ from goconductor.lifecycle.facts.status import ActionStatus, CompensationStatus
 from goconductor.lifecycle.grown import exists
 from goconductor.ports.store.log.notes import unwritten, written
 from goconductor.saga.ids import Direction, read_task_token
+from goconductor.saga.plan import Plan
 
 
 @noted("saga {saga_id}", detail=lambda given: given["name"])
@@ -81,6 +83,28 @@ async def signal(
     payload = keepable(node, payload, "payload")
     event = SignalReceived(name=name, id=_id(precautions), payload=payload, by=actor.name)
     return await _send(actor, node, saga_id, event, precautions)
+
+
+@noted("saga {view.state.saga_id}", detail=lambda given: given["name"], called="sagas.signals.signal")
+async def signal_on_top(actor: Actor, node: Node, view: View, name: str, payload: Any, *, request_id: str) -> View:
+    """Tell a saga that something has happened, where it has not moved on since it was seen. Of the saga nothing is read.
+
+    Args:
+        actor: as of :func:`signal`.
+        node: the engine.
+        view: the saga as it was seen.
+        name: as of :func:`signal`.
+        payload: JSON values that can be kept.
+        request_id: the signal's id, which no other signal has had.
+
+    Returns:
+        the saga with the signal.
+
+    Raises:
+        SagaChangedError, RequestRefusedError, StoreUnavailableError: as of :func:`signal`.
+    """
+    event = SignalReceived(name=name, id=request_id, payload=payload, by=actor.name)
+    return await _append(node, await node.plan_of(view.state), view, event, Expected(view.seq, view.tag))
 
 
 @noted("saga {saga_id}", detail=lambda given: given["step"])
@@ -227,7 +251,7 @@ def _id(precautions: Precautions) -> str:
 async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, precautions: Precautions) -> SagaDetail:
     if found := key_faults("request_id", event.id):
         raise RequestInvalidError("the signal", found)
-    if await _stands(node, saga_id, event):
+    if precautions.request_id is not None and await _stands(node, saga_id, event):
         return await saga_status(actor, node, saga_id)
     view = await node.view(saga_id)  # so that a saga or a database that is not there is reported at once
     plan = await node.plan_of(view.state)
@@ -235,19 +259,25 @@ async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, 
         raise StepNotFoundError(
             f"saga {plan.name!r} has no step {event.approves[:100]!a}; {nearest(event.approves, plan.approvals or plan.steps)}"
         )
+    known: View | None = None
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            submission = Submission(saga_id, plan, event, view=view, expected=precautions.expected, note=unwritten())
-            known = (await node.appender.submit(submission)).view
-            written()
-    except TimeoutError:
-        problem = "the database went away; send the signal again under the same id, it may have been recorded"
-        raise StoreUnavailableError(problem) from None
+        known = await _append(node, plan, view, event, precautions.expected)
     except RequestRefusedError:
         if not await _stands(node, saga_id, event):  # it came twice at once
             raise
-        known = None
     return await saga_status(actor, node, saga_id, known)
+
+
+async def _append(node: Node, plan: Plan, view: View, event: SignalReceived, expected: Expected | None) -> View:
+    submission = Submission(view.state.saga_id, plan, event, view=view, expected=expected, note=unwritten())
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            appended = await node.appender.submit(submission)
+    except TimeoutError:
+        problem = "the database went away; send the signal again under the same id, it may have been recorded"
+        raise StoreUnavailableError(problem) from None
+    written()
+    return appended.view or await node.view(view.state.saga_id)
 
 
 async def _stands(node: Node, saga_id: UUID, event: SignalReceived) -> bool:

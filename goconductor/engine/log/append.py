@@ -42,6 +42,7 @@ from goconductor.engine.log.folding import (
 )
 from goconductor.engine.log.newest import Newest
 from goconductor.engine.log.outbox import Outbox
+from goconductor.engine.log.resting import Resting
 from goconductor.engine.observer import SILENT, Observer
 from goconductor.engine.work.granted import Granted, effect_of
 from goconductor.errors import (
@@ -93,6 +94,7 @@ class Appender:
         on_child: called for what is asked of a saga that a step starts.
         on_locks: called when the locks of a saga are to be seen to.
         on_end: called when an append of ours ended a saga.
+        resting: told when one left a saga with nothing to do.
         counts: where what happened is counted.
         observer: called for each append and each batch.
     """
@@ -114,6 +116,7 @@ class Appender:
         on_child: Callable[[Plan, View, Work], None],
         on_locks: Callable[[Plan, View], None],
         on_end: Callable[[Plan, View], None],
+        resting: Resting,
         counts: Counter[str],
         observer: Observer = SILENT,
     ) -> None:
@@ -129,6 +132,7 @@ class Appender:
         self._on_child = on_child
         self._on_locks = on_locks
         self._on_end = on_end
+        self._resting = resting
         self._counts = counts
         self._observer = observer
         self._recent = Views(count_max=RECENT_MAX, bytes_max=RECENT_BYTES_MAX)
@@ -188,6 +192,8 @@ class Appender:
         state = view.state
         if state.phase.ended or (not due and waits(state)):  # for days perhaps: whoever goes on with it reads it again
             self._recent.drop(state.saga_id)
+            if self._resting.followers:
+                self._resting.tell(view)
         else:
             self._recent.keep(view)
         if plan.starts_sagas:

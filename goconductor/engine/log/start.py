@@ -55,10 +55,11 @@ class KeyHeldError(StoreUnavailableError):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """A saga that was started, or had been under the same key (``existing``)."""
+    """A saga that was started, or had been under the same key (``existing``); of one that was started now, its first state."""
 
     saga_id: UUID
     existing: bool = False
+    view: View | None = None
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -185,7 +186,7 @@ class Starter:
         outcome = await self._starts.submit(asked)
         if outcome.verdict is Verdict.HELD_UP:
             outcome = await self._wait_for_key(asked)
-        return Started(view.state.saga_id) if outcome.verdict is Verdict.WON else _found(outcome, plan, key)
+        return Started(view.state.saga_id, view=view) if outcome.verdict is Verdict.WON else _found(outcome, plan, key)
 
     async def _flush(self, batch: list[_Asked]) -> list[Outcome]:
         try:
