@@ -127,11 +127,11 @@ def statements() -> Iterator[Counter[str]]:
         counted[" ".join(query.split())[:STATEMENT_CHARACTERS]] += 1
         return await plain(self, query, *others, **options)
 
-    connections._get_statement = get
+    connections._get_statement = get  # noqa: SLF001
     try:
         yield counted
     finally:
-        connections._get_statement = plain
+        connections._get_statement = plain  # noqa: SLF001
 
 
 async def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
@@ -9,8 +10,10 @@ from uuid import UUID
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.sagas import filters
 from goconductor.control.sagas.requests import Precautions
+from goconductor.errors import nearest
 
 Number = TypeVar("Number", int, float)
+Choice = TypeVar("Choice", bound=enum.StrEnum)
 
 SEQ_MAX = 2**62
 
@@ -40,6 +43,17 @@ def text(name: str, value: str, characters_max: int) -> str:
     if not 0 < len(value) <= characters_max:
         raise _invalid(name, f"should be 1 to {characters_max} characters")
     return value
+
+
+def choice(name: str, value: str, choices: type[Choice]) -> Choice:
+    """Return one of several words.
+
+    Raises:
+        RequestInvalidError: it is none of them.
+    """
+    if value not in set(choices):
+        raise _invalid(name, f"{value[:63]!a} is unknown; {nearest(value, choices)}")
+    return choices(value)
 
 
 def saga_id(request: Any) -> UUID:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from goconductor import RequestRefusedError
-from goconductor.control.dataflows import moves
+from goconductor.control.dataflows import asking, moves
 from goconductor.control.doors.conductor import engine
-from goconductor.control.sagas import requests
 from goconductor.testing import World
 from tests.dataflow.conftest import Quotes
 
@@ -28,19 +27,19 @@ def around_restarts(
     after: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Let something happen once, before or after a run asks for a restart."""
-    restart, left = requests.restart_on_top, [True]
+    restart, left = asking.restart, [True]
 
-    async def asking(*asked: Any) -> Any:
+    async def restarting(*asked: Any, **options: Any) -> Any:
         first = bool(left)
         left[:] = left[1:]
         if first and before is not None:
             await before()
-        answer = await restart(*asked)
+        answer = await restart(*asked, **options)
         if first and after is not None:
             await after()
         return answer
 
-    monkeypatch.setattr(requests, "restart_on_top", asking)
+    monkeypatch.setattr(asking, "restart", restarting)
 
 
 async def test_another_run_finds_the_datum_there_right_after_the_restart(

@@ -88,6 +88,11 @@ async def test_a_definition_is_registered_checked_compared_and_pinned(caller: Ca
     assert (await caller.call("ActivateVersion", name="order", version=old)).pinned
     assert not (await caller.call("Unpin", name="order")).pinned
     assert (await caller.call("GetDefinitionDiagram", name="order")).text.startswith("flowchart")
+    code = await caller.call("GetDefinitionText", name="order", version=old, language="python")
+    assert (code.content_type, code.text.startswith("from goconductor import")) == ("text/x-python", True)
+    assert (await caller.call("GetDefinitionText", name="order")).content_type == "application/json"
+    refused = await caller.refused("GetDefinitionText", name="order", language="jsno")
+    assert refused.places == {"language": "'jsno' is unknown; did you mean json?"}
     assert json.loads((await caller.call("GetDefinitionSchema")).data)["$schema"].endswith("2020-12/schema")
 
 

@@ -20,6 +20,7 @@ SPECIAL = {
     "Watch All": {"text/event-stream"},
     "Get Diagram": {"text/vnd.mermaid", "image/svg+xml"},
     "Get Definition Schema": {"application/schema+json"},
+    "Get Definition Text": {"application/json", "application/yaml", "text/x-python", "text/vnd.mermaid"},
 }
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
 
@@ -294,6 +295,7 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/definitions/{name}/active/unpin",
         "/v1/definitions/{name}/{version}/activate",
         "/v1/definitions/{name}/{version}/diagram",
+        "/v1/definitions/{name}/{version}/text",
         "/v1/definitions/{name}/{version}/diff",
         "/v1/dataflows/{name}/runs",
         *(f"/v1/flows/{{name}}{part}" for part in ("", "/steps", "/steps/{step}", "/executions")),

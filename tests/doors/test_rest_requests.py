@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
+from goconductor import Saga
+from goconductor.control.definitions.loading import load_definition
 from tests.doors.conftest import ORDER, Shop
 
 URN = "urn:goconductor:problem:"
+CHARGE = {"id": "charge", "run": "shop.charge"}
 UNKNOWN = "01920000-0000-7000-8000-000000000000"
 
 
@@ -197,6 +202,45 @@ async def test_diagrams_of_a_saga_and_of_its_definition(shop: Shop) -> None:
         assert answer.headers["content-type"] == "image/svg+xml; charset=utf-8"
         assert answer.text.startswith("<svg")
         assert "shop.reserve" in answer.text
+
+
+async def test_a_definition_is_written_in_the_language_that_is_asked_for(shop: Shop, tmp_path: Path) -> None:
+    steps = [
+        {
+            "id": "pay",
+            "switch": [{"case": "card", "when": "input.card != null", "steps": [{"id": "charge", "run": "shop.charge"}]}],
+        },
+        {"id": "ship", "run": "shop.ship", "after": ["pay"]},
+    ]
+    version = (await shop.register({"name": "ways", "steps": steps}))["version"]
+    for language, media_type in (("json", "application/json"), ("yaml", "application/yaml"), ("python", "text/x-python")):
+        answer = await shop.client.get("/v1/definitions/ways/active/text", params={"as": language})
+        assert answer.headers["content-type"].startswith(media_type)
+        file = tmp_path / f"ways.{language}"
+        file.write_text(answer.text, encoding="utf-8")
+        if language == "python":
+            made = next(each for each in runpy.run_path(str(file)).values() if isinstance(each, Saga)).definition
+        else:
+            made = load_definition(file.read_bytes())
+        assert made.version == version
+    assert (await shop.client.get(f"/v1/definitions/ways/{version}/text")).json()["steps"] == steps  # JSON, as it was written
+    compiled = await shop.client.get("/v1/definitions/ways/active/text", params={"as": "yaml", "compiled": "true"})
+    assert "switch" not in compiled.text
+    drawn = await shop.client.get("/v1/definitions/ways/active/text", params={"as": "mermaid"})
+    assert drawn.headers["content-type"] == "text/vnd.mermaid; charset=utf-8"
+    assert drawn.text.startswith("flowchart TD")
+    for query, word in (({"as": "jsno"}, "did you mean json?"), ({"as": "mermaid", "compiled": "true"}, "leave it out")):
+        refused = await shop.client.get("/v1/definitions/ways/active/text", params=query)
+        assert (refused.status_code, word in refused.text) == (400, True), refused.text
+    assert (await shop.client.get("/v1/definitions/wasy/active/text")).status_code == 404
+
+
+async def test_what_cannot_be_written_in_python_says_why(shop: Shop) -> None:
+    await shop.register({"name": "small", "steps": [CHARGE]})
+    await shop.register({"name": "around", "steps": [{"id": "inside", "saga": {"name": "small"}}]})
+    refused = await shop.client.get("/v1/definitions/around/active/text", params={"as": "python"})
+    assert (refused.status_code, refused.json()["type"]) == (422, f"{URN}definition-refused")
+    assert "cannot be written in Python" in refused.json()["detail"]
 
 
 async def test_versions_are_listed_shown_and_activated(shop: Shop) -> None:

@@ -19,15 +19,14 @@ from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
 from goconductor.control.diagrams.drawing import Form
+from goconductor.control.diagrams.texts import Language, text_of
 from goconductor.control.doors.exits import Exit
 from goconductor.control.importers.orchy import importing
-from goconductor.control.models import CheckedDefinitions, DefinitionDetail, DefinitionList, DefinitionSummary
+from goconductor.control.models import CheckedDefinitions, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings
-from goconductor.control.yaml_writer import write_yaml
 from goconductor.saga import plan as plans
 from goconductor.saga.definition import Definition
 from goconductor.saga.growth import TURNS_MAX
-from goconductor.saga.writing.as_python import as_python
 
 commands_of_definition = typer.Typer(
     name="definition", help="Check, register, list, show, draw and activate definitions; their schema.", no_args_is_help=True
@@ -38,15 +37,6 @@ class Foreign(enum.StrEnum):
     """Another system's form of definitions."""
 
     ORCHY = "orchy"
-
-
-class Language(enum.StrEnum):
-    """How a definition is written."""
-
-    JSON = "json"
-    YAML = "yaml"
-    PYTHON = "python"
-    MERMAID = "mermaid"
 
 
 Name = Annotated[str, typer.Argument(help="The saga's name.", metavar="NAME", autocompletion=saga_names)]
@@ -128,7 +118,7 @@ def import_(
                 return importing.load(data, participant=participant, turns_max=turns_max)
 
     async def shown() -> Exit:
-        typer.echo(_written(versions.unregistered(made()), Language.JSON), nl=False)
+        typer.echo(text_of(versions.unregistered(made()), Language.JSON), nl=False)
         return Exit.OK
 
     if show_only:
@@ -208,12 +198,13 @@ def show(
         )
     if is_file(what):
         _without_version(what, version)
+    language = form or Language.JSON
 
     async def shown() -> Exit:
         if is_file(what):
             definition = loading.load_definition(read_file(what, what))
             found = versions.unregistered(definition)
-            text = f"{found.model_dump_json()}\n" if as_json else _written(found, form, as_compiled=as_compiled)
+            text = f"{found.model_dump_json()}\n" if as_json else text_of(found, language, as_compiled=as_compiled)
             typer.echo(text, nl=False)
             return Exit.OK
         async with client(settings_of(context)) as node:
@@ -221,7 +212,7 @@ def show(
         if as_json:
             typer.echo(found.model_dump_json())
         else:
-            typer.echo(_written(found, form, as_compiled=as_compiled), nl=False)
+            typer.echo(text_of(found, language, as_compiled=as_compiled), nl=False)
         return Exit.OK
 
     run(shown())
@@ -333,20 +324,6 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
 def _without_version(what: str, version: str | None) -> None:
     if version is not None:
         fail(f"--version chooses among registered ones, and {what} is a file, which has one; leave it out", Exit.USAGE)
-
-
-def _written(definition: DefinitionDetail, language: Language | None, *, as_compiled: bool = False) -> str:
-    """Write a definition; the text ends with a line's end."""
-    document = definition.document if as_compiled or definition.written is None else definition.written
-    match language:
-        case None | Language.JSON:
-            return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
-        case Language.YAML:
-            return write_yaml(document)
-        case Language.PYTHON:
-            return as_python(loading.read(definition.document), as_compiled=as_compiled)
-        case Language.MERMAID:
-            return requests.diagram_of(plans.plan(loading.read(definition.document)))
 
 
 def _write(path: Path, text: str) -> None:

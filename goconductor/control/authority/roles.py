@@ -54,6 +54,7 @@ NEEDS: dict[str, Permission] = {
             "definitions.versions.versions_of",
             "diagrams.drawing.diagram",
             "diagrams.drawing.saga_diagram",
+            "diagrams.texts.text",
             "doors.suggestions.definition_names",
             "doors.suggestions.definition_versions",
             "doors.suggestions.newest_sagas",

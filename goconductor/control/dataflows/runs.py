@@ -15,10 +15,11 @@ from uuid import uuid4
 from goconductor.aio.first_of import first_of
 from goconductor.control.actor import Actor
 from goconductor.control.audit.noting import noted
+from goconductor.control.dataflows import asking
 from goconductor.control.dataflows.documents import DataflowRun
 from goconductor.control.dataflows.moves import Give, Rest, Restart, Run, is_at_work, is_lost, is_waiting
 from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.control.sagas import requests, signals, starting
+from goconductor.control.sagas import requests, starting
 from goconductor.control.sagas.requests import keepable
 from goconductor.dataflow.shape import CLOSE, Graph, graph_of
 from goconductor.dataflow.transients import HERE
@@ -26,7 +27,7 @@ from goconductor.engine.facts.log import View
 from goconductor.engine.log.resting import Follower
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError, SagaChangedError, nearest
-from goconductor.lifecycle.facts.events import RestartRequested, SignalDropped
+from goconductor.lifecycle.facts.events import SignalDropped
 from goconductor.lifecycle.facts.state import SagaState
 from goconductor.lifecycle.facts.status import ActionStatus, SagaStatus
 from goconductor.lifecycle.pending_work import is_backward
@@ -100,7 +101,7 @@ async def _done(
                 match move:
                     case Give(step, value, ahead):
                         signal = uuid4().hex
-                        view = await signals.signal_on_top(actor, node, view, step, value, request_id=signal)
+                        view = await asking.signal(actor, node, view, step, value, request_id=signal)
                         if ahead:
                             run.kept(step, signal)
                         else:
@@ -124,7 +125,7 @@ async def _done(
 async def _restart(actor: Actor, node: Node, view: View, move: Restart) -> View:
     """Restart a saga from a step, and return what it is then. Refused, nothing of the run stays in the saga."""
     try:
-        return await requests.restart_on_top(actor, node, view, RestartRequested(from_step=move.step, reason=move.reason))
+        return await asking.restart(actor, node, view, move.step, reason=move.reason)
     except SagaChangedError:
         raise
     except RequestRefusedError:

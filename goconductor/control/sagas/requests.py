@@ -69,7 +69,7 @@ UnattendedRequest: TypeAlias = SkipRequested | OutcomeDeclared
 DECIDED_LATER = frozenset({"answers", "at", "round", "version_before"})
 """Fields of an event that the client does not give."""
 
-_OPEN = "the database went away; look at the saga before you repeat the request, it may have been recorded"
+OPEN = "the database went away; look at the saga before you repeat the request, it may have been recorded"
 _REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{1,16})")
 
 
@@ -167,8 +167,7 @@ async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautio
     if isinstance(request, RestartAsNew):
         return await _restart_as_new(actor, node, saga_id, request, precautions)
     if isinstance(request, RestartRequested):
-        plan = await node.plan_of(view.state)
-        await _known_to_all(node, "was restarted", *_features_of_restart(plan))
+        await check_restart(node, await node.plan_of(view.state))
     elif isinstance(request, PauseRequested) and request.children:
         await _known_to_all(node, "was paused with its children", PAUSE_OF_CHILDREN)
     named = getattr(request, "step", "") or getattr(request, "from_step", "")
@@ -185,38 +184,6 @@ async def ask(actor: Actor, node: Node, saga_id: UUID, request: Asked, precautio
     if not isinstance(about, UnattendedRequest) or side_of(step) is None:
         return await _request(actor, node, saga_id, about, precautions)
     return await _request(actor, node, saga_id, about, precautions, to_fence=(plan, view))
-
-
-@noted("saga {view.state.saga_id}", detail=_asked, called="sagas.requests.ask")
-async def restart_on_top(actor: Actor, node: Node, view: View, request: RestartRequested) -> View:
-    """Restart a saga from a step, where it has not moved on since it was seen. Of the saga nothing is read.
-
-    Args:
-        actor: as of :func:`ask`.
-        node: the engine.
-        view: the saga as it was seen.
-        request: the request, for a step that the saga has. The actor is written into it here.
-
-    Returns:
-        the saga as it begins again.
-
-    Raises:
-        SagaChangedError, RefusedNowError, StoreUnavailableError: as of :func:`ask`.
-    """
-    request = msgspec.structs.replace(request, by=actor.name)
-    plan = await node.plan_of(view.state)
-    await _known_to_all(node, "was restarted", *_features_of_restart(plan))
-    try:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await node.request(view.state.saga_id, request, expected=Expected(view.seq, view.tag), known=view)
-    except TimeoutError:
-        raise StoreUnavailableError(_OPEN) from None
-    except RequestRefusedError as error:
-        raise await _with_what_is_allowed(node, view.state.saga_id, error) from None
-
-
-def _features_of_restart(plan: Plan) -> tuple[str, ...]:
-    return (REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)
 
 
 async def preview_restart(
@@ -260,12 +227,16 @@ async def preview_restart(
     )
 
 
-async def _known_to_all(node: Node, what: str, *needed: str) -> None:
-    """Refuse what uses features while there is older code that would have to leave the saga alone.
+async def check_restart(node: Node, plan: Plan) -> None:
+    """Refuse a restart while there is older code that would have to leave the saga alone.
 
     Raises:
         RequestRefusedError: a living instance has such code.
     """
+    await _known_to_all(node, "was restarted", *((REWIND,) if plan.data is None else (REWIND, REWIND_OF_MAP)))
+
+
+async def _known_to_all(node: Node, what: str, *needed: str) -> None:
     if behind := await node.definitions.unready(needed):
         raise RequestRefusedError(f"{', '.join(behind)} cannot run a saga that {what}: replace them by newer ones first")
 
@@ -292,11 +263,11 @@ async def _request(
             else:
                 await node.request(saga_id, event, expected=precautions.expected, event_id=event_id)
     except TimeoutError:
-        raise StoreUnavailableError(_OPEN) from None
+        raise StoreUnavailableError(OPEN) from None
     except RequestRefusedError as error:
         if event_id is not None and await stands(node, saga_id, event, event_id):
             return await saga_status(actor, node, saga_id)  # the same request came twice at once
-        raise await _with_what_is_allowed(node, saga_id, error) from None
+        raise await with_what_is_allowed(node, saga_id, error) from None
     if event_id is not None:
         await stands(node, saga_id, event, event_id)  # raises where another request with this id came at the same moment
     return await saga_status(actor, node, saga_id)
@@ -311,7 +282,7 @@ async def _restart_as_new(actor: Actor, node: Node, saga_id: UUID, asked: Restar
         problem = "the database went away; repeat the request, a saga is restarted once however often that is asked"
         raise StoreUnavailableError(problem) from None
     except RequestRefusedError as error:
-        raise await _with_what_is_allowed(node, saga_id, error) from None
+        raise await with_what_is_allowed(node, saga_id, error) from None
     if not there.new and (request_id is None or there.restart.request_id != request_id):
         raise RefusedNowError(f"saga {saga_id} was restarted before, as saga {there.saga_id}; see to that one", ())
     if there.restart.asked != asked:
@@ -319,7 +290,7 @@ async def _restart_as_new(actor: Actor, node: Node, saga_id: UUID, asked: Restar
     return await saga_status(actor, node, saga_id)
 
 
-async def _with_what_is_allowed(node: Node, saga_id: UUID, error: RequestRefusedError) -> RequestRefusedError:
+async def with_what_is_allowed(node: Node, saga_id: UUID, error: RequestRefusedError) -> RequestRefusedError:
     """Return a refusal with the requests that the saga would accept instead, unless it is about something else."""
     if type(error) is not RequestRefusedError:
         return error

@@ -85,28 +85,6 @@ async def signal(
     return await _send(actor, node, saga_id, event, precautions)
 
 
-@noted("saga {view.state.saga_id}", detail=lambda given: given["name"], called="sagas.signals.signal")
-async def signal_on_top(actor: Actor, node: Node, view: View, name: str, payload: Any, *, request_id: str) -> View:
-    """Tell a saga that something has happened, where it has not moved on since it was seen. Of the saga nothing is read.
-
-    Args:
-        actor: as of :func:`signal`.
-        node: the engine.
-        view: the saga as it was seen.
-        name: as of :func:`signal`.
-        payload: JSON values that can be kept.
-        request_id: the signal's id, which no other signal has had.
-
-    Returns:
-        the saga with the signal.
-
-    Raises:
-        SagaChangedError, RequestRefusedError, StoreUnavailableError: as of :func:`signal`.
-    """
-    event = SignalReceived(name=name, id=request_id, payload=payload, by=actor.name)
-    return await _append(node, await node.plan_of(view.state), view, event, Expected(view.seq, view.tag))
-
-
 @noted("saga {saga_id}", detail=lambda given: given["step"])
 async def approve(
     actor: Actor,
@@ -261,14 +239,19 @@ async def _send(actor: Actor, node: Node, saga_id: UUID, event: SignalReceived, 
         )
     known: View | None = None
     try:
-        known = await _append(node, plan, view, event, precautions.expected)
+        known = await append(node, plan, view, event, precautions.expected)
     except RequestRefusedError:
         if not await _stands(node, saga_id, event):  # it came twice at once
             raise
     return await saga_status(actor, node, saga_id, known)
 
 
-async def _append(node: Node, plan: Plan, view: View, event: SignalReceived, expected: Expected | None) -> View:
+async def append(node: Node, plan: Plan, view: View, event: SignalReceived, expected: Expected | None) -> View:
+    """Append a signal, and return the saga as it is then. Of the saga nothing is read that is known by ``view``.
+
+    Raises:
+        SagaChangedError, RequestRefusedError, StoreUnavailableError: as of :func:`signal`.
+    """
     submission = Submission(view.state.saga_id, plan, event, view=view, expected=expected, note=unwritten())
     try:
         async with asyncio.timeout(ANSWER_SECONDS):

@@ -43,6 +43,7 @@ FUNCTIONS: dict[str, str] = {
     f"{_DEFINITIONS}.Unpin": "definitions.versions.unpin",
     f"{_DEFINITIONS}.GetDiff": "definitions.comparing.diff",
     f"{_DEFINITIONS}.GetDefinitionDiagram": "diagrams.drawing.diagram",
+    f"{_DEFINITIONS}.GetDefinitionText": "diagrams.texts.text",
     f"{_DEFINITIONS}.GetDefinitionSchema": "definitions.json_schema.definition_schema",
     f"{_SCHEDULES}.CreateSchedule": "schedules.requests.create",
     f"{_SCHEDULES}.ReplaceSchedule": "schedules.requests.replace_schedule",

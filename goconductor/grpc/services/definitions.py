@@ -8,12 +8,13 @@ from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams.drawing import diagram
+from goconductor.control.diagrams.texts import MEDIA_TYPES, Language, text
 from goconductor.control.models import DefinitionList
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
 from goconductor.errors import PayloadTooLargeError
 from goconductor.grpc.documents import message, read_value, value_of
-from goconductor.grpc.fields import given
+from goconductor.grpc.fields import choice, given
 from goconductor.grpc.services.diagrams import drawn, form_of
 from goconductor.grpc.v1 import definitions_pb2 as pb
 from goconductor.grpc.v1.values_pb2 import Diagram, Nothing, Value
@@ -73,6 +74,13 @@ class DefinitionCalls:
         """Return a diagram of one version."""
         form = form_of(request)
         return drawn(await diagram(ANYBODY, self._node, request.name, given(request, "version"), form=form), form)
+
+    async def get_definition_text(self, request: pb.GetDefinitionTextRequest, _context: Any) -> pb.DefinitionText:
+        """Return one version as it can be registered again."""
+        language = choice("language", given(request, "language", Language.JSON), Language)
+        version = given(request, "version")
+        written = await text(ANYBODY, self._node, request.name, version, language=language, as_compiled=request.compiled)
+        return pb.DefinitionText(content_type=MEDIA_TYPES[language], text=written)
 
     async def get_definition_schema(self, _request: Nothing, _context: Any) -> Value:
         """Return the JSON Schema of definitions."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from goconductor.control.diagrams.drawing import Form
-from goconductor.control.faults import Fault, RequestInvalidError
-from goconductor.errors import nearest
-from goconductor.grpc.fields import given
+from goconductor.grpc.fields import choice, given
 from goconductor.grpc.v1.values_pb2 import Diagram
 
 _MEDIA = {Form.MERMAID: "text/vnd.mermaid", Form.SVG: "image/svg+xml"}
@@ -19,10 +17,7 @@ def form_of(request: Any) -> Form:
     Raises:
         RequestInvalidError: there is no such form.
     """
-    wanted = given(request, "form", Form.MERMAID)
-    if wanted not in set(Form):
-        raise RequestInvalidError("the request", [Fault("form", f"{wanted[:63]!a} is unknown; {nearest(wanted, Form)}")])
-    return Form(wanted)
+    return choice("form", given(request, "form", Form.MERMAID), Form)
 
 
 def drawn(text: str, form: Form) -> Diagram:

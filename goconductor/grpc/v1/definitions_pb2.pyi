@@ -74,6 +74,26 @@ class GetDefinitionDiagramRequest(_message.Message):
     form: str
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., form: _Optional[str] = ...) -> None: ...
 
+class GetDefinitionTextRequest(_message.Message):
+    __slots__ = ("name", "version", "language", "compiled")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    COMPILED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    language: str
+    compiled: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., language: _Optional[str] = ..., compiled: bool = ...) -> None: ...
+
+class DefinitionText(_message.Message):
+    __slots__ = ("content_type", "text")
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    content_type: str
+    text: str
+    def __init__(self, content_type: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
 class DefinitionSummary(_message.Message):
     __slots__ = ("saga", "version", "active", "pinned", "offered_by", "features", "waits_for", "registered_at")
     SAGA_FIELD_NUMBER: _ClassVar[int]

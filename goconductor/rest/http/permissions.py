@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, str] = {
     f"POST {_DEFINITION}/active/unpin": "definitions.versions.unpin",
     f"GET {_DEFINITION}/{{version}}/diff": "definitions.comparing.diff",
     f"GET {_DEFINITION}/{{version}}/diagram": "diagrams.drawing.diagram",
+    f"GET {_DEFINITION}/{{version}}/text": "diagrams.texts.text",
     "GET /v1/definition-schema": "definitions.json_schema.definition_schema",
     "GET /v1/schedules": "schedules.requests.list_schedules",
     f"POST {_SCHEDULE}": "schedules.requests.create",

@@ -13,6 +13,7 @@ from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.comparing import DefinitionDiff
 from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams.drawing import Form, diagram
+from goconductor.control.diagrams.texts import MEDIA_TYPES, Language, text
 from goconductor.control.models import DefinitionDetail, DefinitionList, DefinitionSummary
 from goconductor.control.settings.settings import Settings
 from goconductor.engine.node import Node
@@ -32,6 +33,11 @@ SCHEMA_MEDIA = "application/schema+json"
 
 _PROBLEM: dict[str, Any] = {"model": Problem}
 _SCHEMA: dict[str, Any] = {"description": "the schema", "content": {SCHEMA_MEDIA: {"schema": {"type": "object"}}}}
+_TEXT: dict[str, Any] = {
+    "description": "the definition, written",
+    "content": {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+    | {MEDIA_TYPES[Language.JSON]: {"schema": {"type": "object"}}},
+}
 _BODY = {
     "requestBody": {
         "required": True,
@@ -117,6 +123,19 @@ def router(node: Node, settings: Settings) -> APIRouter:
     ) -> Response:
         """Return a diagram of one version."""
         return diagram_response(await diagram(ANYBODY, node, name, _meant(version), form=form), form)
+
+    @routes.get("/{name}/{version}/text", response_class=Response, responses={200: _TEXT, 404: _PROBLEM, 422: _PROBLEM})
+    async def get_definition_text(
+        name: Name,
+        version: Version,
+        language: Annotated[
+            Language, Query(alias="as", description="JSON, YAML, Python code or a Mermaid diagram")
+        ] = Language.JSON,
+        compiled: Annotated[bool, Query(description="with steps and conditions in place of groups and switches")] = False,
+    ) -> Response:
+        """Return one version as it can be registered again: in JSON or YAML, as Python code, or as a diagram."""
+        written = await text(ANYBODY, node, name, _meant(version), language=language, as_compiled=compiled)
+        return Response(written, media_type=f"{MEDIA_TYPES[language]}; charset=utf-8")
 
     return routes
 
