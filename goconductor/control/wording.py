@@ -46,7 +46,7 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.ActionSucceeded():
             return f"{who} ran {event.step}{_details(event, took)}{_late(event, before)}"
         case e.ActionFailed():
-            held = "; its journal holds it to that, so it has no effect" if event.proven else ""
+            held = "; that is written in its journal, so it has no effect" if event.proven else ""
             return f"{who} failed to run {event.step}{_details(event, took)}: {event.failure}{held}"
         case e.ActionHandedOut() | e.CompensationHandedOut() | e.OutcomeReported() | e.CompensationReported():
             return _of_outside(event, who, took)
@@ -118,12 +118,12 @@ def _sentence(event: Event, who: str, took: float | None, before: SagaState | No
         case e.SagaMigrated():
             return f"{who} let the saga go on by version {event.version}, after {event.version_before}{_why(event.reason)}"
         case e.TerminationRequested():
-            forced = " at once, without the journals' word" if event.forced else ""
+            forced = " at once, without asking the journals" if event.forced else ""
             return f"{who} asked to end the saga as it stands{forced}{_why(event.reason)}"
         case e.RetryRequested():
             return f"{who} asked for another attempt of {event.step}"
         case e.SkipRequested():
-            forced = " without its journal's word, so late effects are possible" if event.forced else ""
+            forced = " without asking its journal, so late effects are possible" if event.forced else ""
             return f"{who} asked to skip {event.step}{forced}{_why(event.reason)}"
         case e.OutcomeDeclared():
             found = "happened" if event.happened else "did not happen"
@@ -204,8 +204,8 @@ def _late(event: e.ActionSucceeded, before: SagaState | None) -> str:
     if before is None or not goes_back(before, event.step):
         return ""
     if before.step(event.step).compensation.status in (CompensationStatus.NONE, CompensationStatus.SETTLING):
-        return ", although it was to go back"
-    return ", but only after its compensation had begun, which may not have met the effect: look whether it stands"
+        return ", although it was about to be undone"
+    return ", but only after its compensation had begun, which may not have found the effect: look whether it is still there"
 
 
 def _why(reason: str) -> str:

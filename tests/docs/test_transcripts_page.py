@@ -16,6 +16,7 @@ PAGE = DOCS / "transcripts.md"
 SUBJECTS = {
     "Termination": r"^TerminationRequested",
     "Restarts": r"^RestartRequested",
+    "Locks": r"\blocks:",
     "Maps": r"\bmap:",
     "Repeats": r"\brepeat:",
     "Savepoints": r"\bsavepoint:",
