@@ -115,7 +115,7 @@ class BlockingFlow:
         return self._ask(lambda conductor: Flow(conductor, self.name).replace_step(step, made_of=made_of, by=by, **options))
 
     def delete_step(self, step: str, *, made_of: str | None = None, by: str = "") -> FlowDetail:
-        """Take a step out. Those that came after it come after the steps before it.
+        """Remove a step. Those that came after it come after the steps before it.
 
         Args:
             step: its id.
@@ -135,7 +135,7 @@ class BlockingFlow:
         Args:
             priority: of their steps where they wait for room in a process, from -100 to 100, greater ones first. None leaves it.
             timeout: seconds, or a string such as ``"10m"``: after that an execution compensates, unless its pivot was sent.
-                0 takes the limit away; None leaves it.
+                0 removes the limit; None leaves it.
             made_of: the version that the flow must be at.
             by: the name of the actor.
 
@@ -219,7 +219,7 @@ class BlockingFlow:
         return self._ask(lambda conductor: Flow(conductor, self.name).pause(execution, reason=reason, by=by))
 
     def resume(self, execution: UUID | str, *, by: str = "") -> FlowExecution:
-        """Lift a pause. Arguments and errors as of :meth:`pause`."""
+        """End a pause. Arguments and errors as of :meth:`pause`."""
         return self._ask(lambda conductor: Flow(conductor, self.name).resume(execution, by=by))
 
     def abort(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
@@ -229,12 +229,12 @@ class BlockingFlow:
     def stop(
         self, execution: UUID | str, *, reason: str, forced: bool = False, wait_seconds: float = 60.0, by: str = ""
     ) -> FlowExecution:
-        """Begin nothing new, wait for what runs, and end it as it stands: nothing is compensated.
+        """Begin nothing new, wait for what runs, and end it as it is: nothing is compensated.
 
         Args:
             execution: its id.
             reason: why, for its history.
-            forced: do not wait for the journals of services that may be gone; a late effect may then land.
+            forced: do not wait for the journals of services that may be gone; a late effect is then possible.
             wait_seconds: seconds to wait for what runs, and for the end.
             by: the name of the actor.
 

@@ -152,7 +152,7 @@ class BlockingSaga(Generic[O]):
         )
 
     def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
-        """Lift a pause."""
+        """End a pause."""
         return self._ask(lambda _: self._handle.resume(by=by, revision=revision, request_id=request_id))
 
     def abort(self, *, reason: str = "", by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
@@ -248,9 +248,9 @@ class BlockingSaga(Generic[O]):
     def terminate(
         self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
-        """End it as it stands: nothing is compensated.
+        """End it as it is: nothing is compensated.
 
-        It is *terminating* until the owners of what is out have written its keys in their journals; then nothing can land later.
+        It is *terminating* until the owners of what is out have written its keys in their journals; no effect can come later.
 
         Args:
             reason: why, for its history.
@@ -322,12 +322,12 @@ class BlockingSaga(Generic[O]):
         revision: str | None = None,
         request_id: str | None = None,
     ) -> SagaDetail:
-        """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
+        """Go on without a stuck step. Its owner first writes its keys into its journal, so that no effect can come later.
 
         Args:
             step: its id.
             reason: why, for the saga's history.
-            forced: do not wait for the journal; a late effect may then land, and the saga records that.
+            forced: do not wait for the journal; a late effect is then possible, and the saga records that.
             by: the name of the actor.
             revision: as in every request.
             request_id: as in every request.

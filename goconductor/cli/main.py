@@ -85,7 +85,7 @@ def common(
 
 @cli.command()
 def serve(context: typer.Context) -> None:
-    """Serve REST, on loopback unless the settings name another address, and take part in recovery."""
+    """Serve REST, and gRPC if it has a port, on loopback by default; and take part in elections of the leader."""
     settings = settings_of(context, serving=True)
     try:
         from goconductor.cli.commands.installation import serve as serving  # noqa: PLC0415  (needs the extra 'rest', other commands do not)
@@ -98,7 +98,9 @@ def serve(context: typer.Context) -> None:
 def migrate(
     context: typer.Context,
     *,
-    wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for PostgreSQL, if it is not there yet.")] = 0.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help="How many seconds to wait for PostgreSQL, if it cannot be reached yet.")
+    ] = 0.0,
 ) -> None:
     """Bring the database's schema to this version; safe to repeat, and for many processes at once."""
     run(_migrate(settings_of(context), wait))

@@ -93,7 +93,7 @@ class Flow:
         return await self._edit("ReplaceStep", made_of, by, step=_written(step))
 
     async def delete_step(self, step: str, *, made_of: str | None = None, by: str = "") -> FlowDetail:
-        """Take a step out. Those that came after it come after the steps before it.
+        """Remove a step. Those that came after it come after the steps before it.
 
         Args:
             step: its id.
@@ -144,7 +144,7 @@ class Flow:
             input: JSON values.
             timeout: seconds, or a string such as ``"10m"``: after that it compensates, unless its pivot was sent.
             retry: attempts of the steps of which the flow says nothing else.
-            concurrency: how many of its steps are out at once at most.
+            concurrency: how many of its steps run at once at most.
             from_step: the step to start at. Those before it are skipped, and their outputs are null.
             key: the same key and input again find the same execution; None draws one, for the tries of this call.
             labels: up to 20 words to find it by.
@@ -224,7 +224,7 @@ class Flow:
         return await self._of("PauseExecution", execution, reason=reason, by=by, request_id=str(uuid.uuid4()))
 
     async def resume(self, execution: UUID | str, *, by: str = "") -> FlowExecution:
-        """Lift a pause. Errors as of :meth:`pause`."""
+        """End a pause. Errors as of :meth:`pause`."""
         return await self._of("ResumeExecution", execution, by=by, request_id=str(uuid.uuid4()))
 
     async def abort(self, execution: UUID | str, *, reason: str = "", by: str = "") -> FlowExecution:
@@ -234,12 +234,12 @@ class Flow:
     async def stop(
         self, execution: UUID | str, *, reason: str, forced: bool = False, wait_seconds: float = 60.0, by: str = ""
     ) -> FlowExecution:
-        """Begin nothing new, wait for what runs, and end it as it stands: nothing is compensated.
+        """Begin nothing new, wait for what runs, and end it as it is: nothing is compensated.
 
         Args:
             execution: its id.
             reason: why, for its history.
-            forced: do not wait for the journals of services that may be gone; a late effect may then land.
+            forced: do not wait for the journals of services that may be gone; a late effect is then possible.
             wait_seconds: seconds to wait for what runs, and for the end, up to 300. What has not ended by then is answered as
                 it is: ask again.
             by: the name of the actor.

@@ -118,7 +118,7 @@ async def test_a_filter_selects_what_fits_now(bench: Bench) -> None:
         ("skip", {"values": {"force": True}}, r"values.force is unknown; did you mean forced\?"),
         ("skip", {"values": {"forced": "yes"}}, "values.forced should be true or false"),
         ("declare", {"values": {"happened": True}}, "step is missing: declare is about one step, so name it"),
-        ("declare", {"step": "charge"}, "values.happened is missing: what a person found out"),
+        ("declare", {"step": "charge"}, "values.happened is missing: whether it happened"),
         ("retry", {"reason": "so"}, "reason is given, but retry takes none; leave it out"),
     ],
 )

@@ -20,10 +20,10 @@ from goconductor.saga.data import values
 commands_of_dataflow = typer.Typer(name="dataflow", help="Run sagas by their data.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The dataflow's name.", metavar="NAME", autocompletion=saga_names)]
-Id = Annotated[str, typer.Argument(help="Which one: up to 255 characters. Its first run begins it.", metavar="ID")]
-Data = Annotated[str, typer.Option(help="Datum → its value: a JSON object, @FILE, or - for the standard input.")]
-Close = Annotated[bool, typer.Option("--close", help="End it, once its target is there.")]
-Wait = Annotated[float, typer.Option(min=0, help="How many seconds to wait for what runs.")]
+Id = Annotated[str, typer.Argument(help="The id of this saga, up to 255 characters. The first run starts it.", metavar="ID")]
+Data = Annotated[str, typer.Option(help="A JSON object of data by name, @FILE, or - for the standard input.")]
+Close = Annotated[bool, typer.Option("--close", help="End the saga once its target is there.")]
+Wait = Annotated[float, typer.Option(min=0, help="How many seconds to wait for running builders.")]
 
 
 @commands_of_dataflow.callback()
@@ -43,7 +43,7 @@ def run_(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a dataflow data and let run what can. The answer says what was made, what is missing, and who wants it."""
+    """Give data to a dataflow, and run the builders that can run. The answer says what was made, and what is missing for whom."""
     given = read_value(data, "--data")
     if not isinstance(given, dict):
         fail('--data: is no object; give datum → value, such as \'{"car": "van"}\'', Exit.USAGE)

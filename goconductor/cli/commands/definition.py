@@ -101,12 +101,12 @@ def import_(
         str, typer.Option(help="The participant whose steps the workers' actions are.", metavar="NAME")
     ] = importing.PARTICIPANT,
     turns_max: Annotated[
-        int, typer.Option(min=1, max=TURNS_MAX, help="How often a circle of actions may go round.")
+        int, typer.Option(min=1, max=TURNS_MAX, help="Greatest number of turns of a circle.")
     ] = importing.TURNS_MAX,
     activate: Annotated[
         bool, typer.Option(help="Whether new sagas take it, unless one is pinned or in a living instance's code.")
     ] = True,
-    show_only: Annotated[bool, typer.Option("--show", help="Only print the definition; no database is asked.")] = False,
+    show_only: Annotated[bool, typer.Option("--show", help="Only print the definition, without a database.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a definition of another system's document, and register it: all that cannot be imported is named with its place."""
@@ -254,7 +254,7 @@ def diff(
 
 @commands_of_definition.command()
 def schema(*, out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None) -> None:
-    """Print the JSON Schema (2020-12) of definitions, by which an editor completes and checks a file. No database is asked."""
+    """Print the JSON Schema (2020-12) of definitions, by which an editor completes and checks a file, without a database."""
     text = json.dumps(definition_schema(), indent=2, ensure_ascii=True) + "\n"
     if out is None:
         typer.echo(text, nl=False)
@@ -295,7 +295,7 @@ def diagram(
 def activate(
     context: typer.Context,
     name: Name,
-    version: Annotated[str, typer.Argument(help="Which new sagas are to take.", metavar="VERSION", autocompletion=saga_versions)],
+    version: Annotated[str, typer.Argument(help="The version for new sagas.", metavar="VERSION", autocompletion=saga_versions)],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -26,9 +26,11 @@ commands_of_schedule = typer.Typer(name="schedule", help="Start sagas by a cron 
 Name = Annotated[str, typer.Argument(help="The schedule's name.", metavar="NAME")]
 SagaName = Annotated[str, typer.Argument(help="The name of the definition.", metavar="SAGA", autocompletion=saga_names)]
 Input = Annotated[str, typer.Option(help="JSON, @FILE, or - for the standard input.")]
-Cron = Annotated[str | None, typer.Option(help="Five fields, minute first, or @daily and the like.", show_default=False)]
-Zone = Annotated[str | None, typer.Option("--time-zone", help="Of the expression, such as Europe/Berlin.", show_default=False)]
-Every = Annotated[int | None, typer.Option("--every", help="An interval in seconds, in place of --cron.", show_default=False)]
+Cron = Annotated[str | None, typer.Option(help="Five fields, minute first; or @daily, @hourly and so on.", show_default=False)]
+Zone = Annotated[
+    str | None, typer.Option("--time-zone", help="The time zone of the expression, such as Europe/Berlin.", show_default=False)
+]
+Every = Annotated[int | None, typer.Option("--every", help="An interval in seconds, instead of --cron.", show_default=False)]
 OverlapRule = Annotated[Overlap, choice(Overlap, "What is done when the saga before has not ended.")]
 CatchUp = Annotated[int, typer.Option(help="How many missed fires are started at most.")]
 Paused = Annotated[bool, typer.Option("--paused", help="Fire nothing until it is resumed.")]
@@ -74,7 +76,7 @@ def replace(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a schedule. What it was to fire before now is left out."""
+    """Replace a schedule. Fires that were due before now are left out."""
     facts = _facts(saga, input, cron, time_zone, every, overlap, catch_up, label, paused=paused)
     _make(settings_of(context), requests.replace_schedule, name, facts, by, as_json=as_json)
 
@@ -84,7 +86,7 @@ def list_(
     context: typer.Context,
     *,
     limit: Annotated[int, typer.Option(min=1, max=requests.PAGE_MAX, help="How many.")] = 50,
-    after: Annotated[str, typer.Option(help="Only names behind this one, from the page before.")] = "",
+    after: Annotated[str, typer.Option(help="Only names after this one, from the page before.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List schedules with their next fire and their last one."""
@@ -93,25 +95,25 @@ def list_(
 
 @commands_of_schedule.command()
 def show(context: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
-    """Show a schedule: its next fires, its last ones, and what became of them."""
+    """Show a schedule: its next fires, and its last ones with their outcomes."""
     _ask(settings_of(context), lambda who, node: requests.schedule_detail(who, node, name), None, as_json=as_json)
 
 
 @commands_of_schedule.command()
 def pause(context: typer.Context, name: Name, *, by: By = None, as_json: AsJson = False) -> None:
-    """Fire nothing from now on."""
+    """Pause a schedule: no fires until it is resumed."""
     _ask(settings_of(context), lambda who, node: requests.pause(who, node, name), by, as_json=as_json)
 
 
 @commands_of_schedule.command()
 def resume(context: typer.Context, name: Name, *, by: By = None, as_json: AsJson = False) -> None:
-    """Fire again; what passed meanwhile is not caught up."""
+    """Resume a schedule. Fires that were missed meanwhile are not caught up."""
     _ask(settings_of(context), lambda who, node: requests.resume(who, node, name), by, as_json=as_json)
 
 
 @commands_of_schedule.command()
 def fire(context: typer.Context, name: Name, *, by: By = None, request_id: RequestId = None, as_json: AsJson = False) -> None:
-    """Start its saga now, whatever its times, its overlap and its pause say."""
+    """Start its saga now, regardless of its times, its overlap and its pause."""
     _ask(settings_of(context), lambda who, node: requests.fire(who, node, name, request_id=request_id), by, as_json=as_json)
 
 

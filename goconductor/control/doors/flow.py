@@ -50,7 +50,7 @@ class ExecutionOptions(TypedDict, total=False):
     retry: Retry | None
     """Attempts of the steps of which the flow says nothing else, in place of what their services say."""
     concurrency: int | None
-    """How many of its steps are out at once at most."""
+    """How many of its steps run at once at most."""
     from_step: str | None
     """The step to start at. Those before it are skipped, and their outputs are null."""
     key: str | None
@@ -185,7 +185,7 @@ class Flow:
 
     @checked
     async def delete_step(self, step: str, *, made_of: str | None = None, by: str = "") -> FlowDetail:
-        """Take a step out. Those that came after it come after the steps before it.
+        """Remove a step. Those that came after it come after the steps before it.
 
         Args:
             step: its id.
@@ -211,7 +211,7 @@ class Flow:
         Args:
             priority: of their steps where they wait for room in a process, from -100 to 100, greater ones first. None leaves it.
             timeout: seconds, or a string such as ``"10m"``: after that an execution compensates, unless its pivot was sent.
-                0 takes the limit away; None leaves it.
+                0 removes the limit; None leaves it.
             made_of: the version that the flow must be at.
             by: the name of the actor.
 
@@ -332,7 +332,7 @@ class Flow:
 
     @checked
     async def resume(self, execution: UUID | str, *, by: str = "") -> FlowExecution:
-        """Lift a pause. Arguments and errors as of :meth:`pause`."""
+        """End a pause. Arguments and errors as of :meth:`pause`."""
         return await self._ask(execution, ResumeRequested(), by)
 
     @checked
@@ -344,12 +344,12 @@ class Flow:
     async def stop(
         self, execution: UUID | str, *, reason: str, forced: bool = False, wait_seconds: float = 60.0, by: str = ""
     ) -> FlowExecution:
-        """Begin nothing new, wait for what runs, and end it as it stands: nothing is compensated.
+        """Begin nothing new, wait for what runs, and end it as it is: nothing is compensated.
 
         Args:
             execution: its id.
             reason: why, for its history.
-            forced: do not wait for the journals of services that may be gone; a late effect may then land.
+            forced: do not wait for the journals of services that may be gone; a late effect is then possible.
             wait_seconds: seconds to wait for what runs, and for the end.
             by: the name of the actor.
 

@@ -148,7 +148,7 @@ async def replace_step(actor: Actor, node: Node, flow: str, step: Any, *, made_o
 
 @noted("definition {flow}", detail=lambda given: given["step"])
 async def delete_step(actor: Actor, node: Node, flow: str, step: str, *, made_of: str | None = None) -> FlowDetail:
-    """Take a step out. Those that came after it come after the steps before it. Arguments and errors as of :func:`create_step`.
+    """Remove a step. Those that came after it come after the steps before it. Arguments and errors as of :func:`create_step`.
 
     Raises:
         StepNotFoundError: there is none.

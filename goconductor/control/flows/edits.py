@@ -42,7 +42,7 @@ class OwnFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Args:
         priority: of the steps of its executions where they wait for room in a process, from -100 to 100; greater ones come first.
-        timeout_seconds: after this long an execution compensates, unless its pivot was sent; None takes the limit away.
+        timeout_seconds: after this long an execution compensates, unless its pivot was sent; None removes the limit.
     """
 
     priority: int | msgspec.UnsetType = msgspec.UNSET

@@ -200,7 +200,7 @@ async def stop(
         flow: its name.
         saga_id: the execution's id.
         reason: why, for its history.
-        forced: do not wait for the journals of services that may be gone; a late effect may then land.
+        forced: do not wait for the journals of services that may be gone; a late effect is then possible.
         within_seconds: how long to wait for what runs, and for the end.
         stopping: ends these waits, too.
 

@@ -41,7 +41,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         timeout_seconds: after this long it compensates, unless its pivot was sent; None leaves it to the flow.
         retry: for the steps of which the flow says nothing else, in place of what their services say.
-        concurrency: how many of its steps are out at once at most; None: as many as the flow allows.
+        concurrency: how many of its steps run at once at most; None: as many as the flow allows.
         from_step: the step that it starts at.
     """
 

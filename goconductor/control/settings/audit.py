@@ -9,5 +9,5 @@ class AuditSettings(Section):
     """What the audit log has beside requests that change something, which it always has."""
 
     starts: bool = False
-    """Note who starts each saga, in the statement that starts it; that costs a row for each. Without it, only restarts and the
-    fires of schedules by hand are noted, which are requests."""
+    """Write a row of the audit log for each start of a saga, in the statement that starts it. Without it, only restarts, and
+    schedules that are fired by hand, have a row."""

@@ -17,10 +17,10 @@ class AuthSettings(Section):
     """Whether REST and gRPC ask who is there."""
 
     enabled: bool = False
-    """Want an API key of each request over REST and gRPC, but for health. `goconductor key create` makes one. Both may then
-    listen on other hosts than loopback."""
+    """Require an API key with each request over REST and gRPC, except for health. `goconductor key create` makes one. Both may
+    then listen on other hosts than loopback."""
     requests_per_second: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = None
-    """Requests of one key that a server takes in a second, over some seconds; without it there is no limit."""
+    """Requests a second that a server accepts from one key, on average over some seconds; without it there is no limit."""
     metrics_open: bool = False
     """Answer ``/metrics`` of the REST server without a key too."""
 

@@ -13,12 +13,12 @@ class TlsSettings(Section):
     """How a door speaks TLS."""
 
     certificate: str | None = None
-    """The path of its certificate, with those between it and its authority, as PEM. With it the server speaks TLS only."""
+    """The path of the server's certificate with its chain, as PEM. With it the server speaks TLS only."""
     certificate_key: str | None = None
     """The path of the certificate's private key, as PEM without a passphrase."""
     client_authority: str | None = None
-    """The path of the certificate of an authority, as PEM. With it only clients with a certificate of
-    that authority are let in."""
+    """The path of the certificate of an authority, as PEM. With it only clients with a certificate of that authority can
+    connect."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -51,20 +51,20 @@ class GrpcSettings(TlsSettings):
     port: Annotated[int | None, Field(ge=0, le=65_535)] = None
     """Its TCP port; 0 takes a free one. Without a port there is no gRPC server."""
     watches_max: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Watches of sagas that may be open at once in one server, and as many of its health."""
+    """Watches of sagas that may be open at once in one server; as many of its health may be open, too."""
 
 
 class GatewaySettings(Section):
     """Whether a server takes remote workers, and how many."""
 
     enabled: bool = False
-    """Take workers in this server, over REST, and over gRPC where that has a port. The server then runs the steps that they offer
-    as a participant does, with the same rights on the database."""
+    """Accept remote workers in this server, over REST, and over gRPC if that has a port. For their steps the server is then the
+    participant, and needs the same rights on the database."""
     sessions_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Workers that one server takes at once."""
+    """Workers that one server accepts at once."""
     participants_max: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """Participants that the workers of one server may offer; each has connections to the database and the bus of its own."""
+    """Participants whose steps the workers of one server may offer; each has its own connections to the database and the bus."""
     credit_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     """Tasks that one worker may have at once."""
     grace_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
-    """Seconds in which a worker whose connection broke may come back to its tasks; then their outcomes are unknown."""
+    """Seconds in which a worker whose connection broke may come back to its tasks; after that their outcomes are unknown."""

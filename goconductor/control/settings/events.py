@@ -33,18 +33,19 @@ class EventSettings(Section):
     """Whether the events of all sagas are told to the outside."""
 
     topic: Annotated[str, AfterValidator(_topic)] | None = None
-    """The topic on which the leader publishes them as CloudEvents. Without it, nothing is published. Run ``goconductor migrate``
-    once with it: that builds an index on the log, which takes some 70 bytes of write-ahead log for each event."""
+    """The topic on which the leader publishes the events of all sagas as CloudEvents. Without it, nothing is published. Run
+    ``goconductor migrate`` once with it: that builds an index on the log, which costs some 70 bytes of write-ahead log for each
+    event."""
     watch: bool = False
-    """Build that index also where no topic is set, so that doors can tell the events of all sagas: ``GET /v1/events``,
+    """Build that index also without a topic, so that a server can stream the events of all sagas: ``GET /v1/events``,
     ``WatchAll``, ``goconductor events tail``."""
     bus: Name | None = None
-    """The bus that they are sent over: one of ``bus.others``. Without it, the one in use."""
+    """The bus over which they are sent: one of ``bus.others``. Without it, the bus in use."""
     types: Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(_types)] = ()
     """The types that are published, without ``goconductor.``, such as ``saga.completed``, ``event.ActionFailed``, ``saga.*``.
-    Without any, all are. In a variable, with commas in between."""
+    By default all are. In a variable, separate them by commas."""
     bodies: bool = False
-    """Publish what the events say, too: inputs, outputs, the texts of failures. Whoever reads the topic reads them."""
+    """Publish inputs, outputs and the texts of failures, too. Everybody who reads the topic can read them."""
 
 
 def over_known_bus(events: EventSettings, bus: BusSettings | None) -> EventSettings:

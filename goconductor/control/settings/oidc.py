@@ -31,38 +31,38 @@ class OidcSettings(Section):
     """Whose tokens are taken."""
 
     issuer: str | None = None
-    """The issuer of the tokens, as their claim ``iss`` has it: ``https://login.example.com/realms/shop``. Without it no tokens
-    are taken. Needs ``auth.enabled``, and the extra ``oidc``."""
+    """The issuer of the tokens, as in their claim ``iss``: ``https://login.example.com/realms/shop``. Without it no tokens
+    are accepted. Needs ``auth.enabled``, and the extra ``oidc``."""
     audience: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
-    """For whom tokens are made, as their claim ``aud`` has it: one of these. Required: those for other services must not do."""
+    """The audiences of which a token must have one, in its claim ``aud``. Required: tokens for other services are refused."""
     jwks: str | None = None
     """Where the issuer's public keys are: a URL, or the path of a file; without it, its ``/.well-known/openid-configuration``
     says where."""
     authority: str | None = None
     """The path of the certificate of the authority of the issuer's server, as PEM; without it, those of the system."""
     token_file: str | None = None
-    """The path of a token that is sent when the keys are read, where the issuer answers nobody else, as Kubernetes does."""
+    """The path of a token that is sent to read the keys, if the issuer requires one, as Kubernetes does."""
     algorithms: Annotated[tuple[Algorithm, ...], BeforeValidator(listed), Field(min_length=1)] = ("RS256", "ES256", "EdDSA")
-    """How tokens may be signed; always with a private key that only the issuer has."""
+    """The allowed algorithms of signatures; all need a private key that only the issuer has."""
     leeway_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = 30.0
-    """How far the clocks of issuer and server may be apart."""
+    """Seconds by which the clocks of issuer and server may differ."""
     name_claim: Annotated[str, Field(min_length=1)] = "sub"
-    """The claim that is the name of whoever asks. Of a claim inside of another one write ``outer.inner``."""
+    """The claim with the name of the actor. For a claim inside another one write ``outer.inner``."""
     name_prefix: Annotated[str, Field(max_length=50)] = "oidc:"
-    """Stands before the name, so that a token never has the name of an API key."""
+    """A prefix of the name, so that a token never has the name of an API key."""
     roles_claim: Annotated[str, Field(min_length=1)] = "roles"
-    """The claim that has the issuer's roles, groups or scopes: a list, or a text with spaces in between."""
+    """The claim with the issuer's roles, groups or scopes: a list, or a text with spaces in between."""
     roles: dict[str, Roles] = Field(default_factory=dict)
-    """What each of the issuer's roles is here: ``{sagas-admin: admin, night-shift: [operator, deployer]}``. Others are passed
-    over."""
+    """What each of the issuer's roles means here: ``{sagas-admin: admin, night-shift: [operator, deployer]}``. Other roles give
+    nothing."""
     required_claims: dict[str, str] = Field(default_factory=dict)
-    """Claims that a token must have, and with which text: ``{azp: saga-console}``."""
+    """Further claims that a token must have, with their texts: ``{azp: saga-console}``."""
     refresh_seconds: Seconds = 300.0
     """Seconds after which the keys are read again."""
     again_seconds: Seconds = 10.0
-    """Least time between two reads, whoever shows tokens of unknown keys."""
+    """Least time between two reads of the keys, even if tokens of unknown keys come."""
     keep_seconds: Seconds = 86_400.0
-    """Seconds that known keys go on counting while the issuer cannot be reached."""
+    """Seconds that known keys stay valid while the issuer cannot be reached."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

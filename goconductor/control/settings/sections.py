@@ -84,8 +84,8 @@ class DatabaseSettings(Section):
     url: Annotated[SecretStr, AfterValidator(_postgres_url)]
     """The URL of the saga log: ``postgresql://user:password@host:port/database``. Required."""
     schema_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "goconductor"
-    """The schema of our tables: small letters, digits and ``_``. The tables of a bus and the election's group are named after it:
-    two installations with two schemas can share a database."""
+    """The schema of goconductor's tables: small letters, digits and ``_``. The tables of a bus and the election's group are named
+    after it, so two installations with two schemas can share a database."""
 
     @property
     def where(self) -> str:
@@ -142,7 +142,7 @@ class ElectionSettings(Section):
     """Who sweeps."""
 
     kind: Annotated[str, _kind("election")] = "postgres"
-    """The kind of election: one of those installed; ``alone`` where there is one process only."""
+    """The kind of election: one of those installed; ``alone`` if there is only one process."""
     options: Options = {}
     """The election's own keyword arguments; their types are read as YAML."""
     name: Name | None = None
@@ -164,27 +164,27 @@ class ParticipantSettings(Section):
     """How a participant runs its steps."""
 
     lease_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 10.0
-    """Seconds for which others leave a running step alone without a renewal."""
+    """Seconds after which another instance may take over a running step, unless its lease is renewed."""
     concurrency: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Steps that may run at once in one process; without it, the number in the code (1,000)."""
     threads: Annotated[int, Field(ge=1, le=10_000)] = 32
     """Plain `def` steps that may run at once in one process, each in a thread."""
     drain_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 20.0
-    """Seconds that running steps may take to finish when the process stops. Keep it some seconds below the time after which your
-    platform kills: in Kubernetes ``terminationGracePeriodSeconds``, 30 by default."""
+    """Seconds that running steps may take to finish when the process stops. Keep it at least ten seconds below the time after
+    which your platform kills: in Kubernetes ``terminationGracePeriodSeconds``, 30 by default."""
     prefetch: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Messages that are in hand at once."""
+    """Greatest number of unfinished messages that a process holds at once."""
 
 
 class RecoverySettings(Section):
     """How the leader looks for sagas that stand still."""
 
     sweep_interval_seconds: Seconds = 1.0
-    """Seconds between two looks of the leader for sagas that stand still."""
+    """Seconds between two sweeps: the leader's looks for sagas that stand still."""
     term_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 5.0
     """Seconds that a leader may be silent before another takes over."""
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Greatest number of sagas in one look."""
+    """Greatest number of sagas in one sweep."""
 
 
 class RetentionSettings(Section):
@@ -197,7 +197,7 @@ class RetentionSettings(Section):
     audit_days: Days = 0.0
     """Days that a row of the audit log is kept; 0 is for ever."""
     instances_days: Days = 7.0
-    """Days that the records of processes are kept, once these are gone; 0 is for ever."""
+    """Days that the record of a process is kept after it has ended; 0 is for ever."""
 
 
 class LimitSettings(Section):
@@ -254,15 +254,16 @@ class SystemSettings(Section):
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Steps of ``system`` that may run at once in one process."""
     hosts: Hosts = ()
-    """The hosts that may be called: ``api.example.com``, ``*.example.com``. Without any, every host with a public address. A port
-    other than 80 and 443 is named with it: ``api.example.com:8443``. In a variable, with commas in between."""
+    """The hosts that may be called: ``api.example.com``, ``*.example.com``. By default, every host with a public address. A
+    port other than 80 and 443 must be named: ``api.example.com:8443``. In a variable, separate them by commas."""
     networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(listed)] = ()
     """Address ranges that may be called although they are not public: ``10.1.0.0/16``."""
     grpc: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Paths of files that describe the services which ``system.grpc`` may call, as ``protoc --include_imports
-    --descriptor_set_out`` writes them. Without any, that step does not run."""
+    --descriptor_set_out`` writes them. Without one, this process does not run that step."""
     javascript: bool = False
-    """Run the scripts of ``system.javascript`` too, each in a process of its own. Whoever writes definitions writes them."""
+    """Run the scripts of ``system.javascript`` too, each in a process of its own. Everybody who may register definitions can
+    write such scripts."""
     javascript_seconds: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 1.0
     """Processor time that a script may take, in seconds."""
     javascript_bytes_max: Annotated[int, Field(ge=1024 * 1024, le=1024 * 1024 * 1024)] = 32 * 1024 * 1024
@@ -294,11 +295,11 @@ class MetricsSettings(Section):
     """Where a process serves its metrics by itself; the REST server has them at ``/metrics`` anyway."""
 
     insecure: bool = False
-    """Allow other hosts than loopback: everybody who reaches them reads names and numbers of all sagas and steps."""
+    """Allow other hosts than loopback: everybody who reaches the port can read names and numbers of all sagas and steps."""
     host: str = "127.0.0.1"
     """The address that metrics are served on."""
     port: Annotated[int, Field(ge=0, le=65_535)] | None = None
-    """Its TCP port; 0 takes a free one. Without it nothing is served, but for ``/metrics`` of the REST server."""
+    """Its TCP port; 0 takes a free one. Without it, only the REST server has metrics, at ``/metrics``."""
 
     @field_validator("host")
     @classmethod

@@ -60,7 +60,7 @@ class FlowCalls:
         return await self._edit(editing.replace_step, request)
 
     async def delete_step(self, request: pb.DeleteStepRequest, _context: Any) -> pb.FlowDetail:
-        """Take a step out."""
+        """Remove a step."""
         actor, made_of = asked_by(request.by), given(request, "made_of")
         return message(pb.FlowDetail, await editing.delete_step(actor, self._node, request.name, request.step, made_of=made_of))
 
@@ -110,7 +110,7 @@ class FlowCalls:
         return await self._ask(request, PauseRequested(reason=request.reason))
 
     async def resume_execution(self, request: pb.ExecutionRequest, _context: Any) -> pb.FlowExecution:
-        """Lift a pause."""
+        """End a pause."""
         if request.reason:
             raise RequestInvalidError("the request", [Fault("reason", "is not kept where a pause is lifted; leave it out")])
         return await self._ask(request, ResumeRequested())
@@ -120,7 +120,7 @@ class FlowCalls:
         return await self._ask(request, AbortRequested(reason=request.reason))
 
     async def stop_execution(self, request: pb.StopExecutionRequest, context: Any) -> pb.FlowExecution:
-        """Begin nothing new, wait for what runs, and end it as it stands."""
+        """Begin nothing new, wait for what runs, and end it as it is."""
         wanted = saga_id(request)
         wait_seconds = within("wait_seconds", given(request, "wait_seconds", STOP_SECONDS), 0, WAIT_SECONDS_MAX)
         with suppress(TimeoutError):

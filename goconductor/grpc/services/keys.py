@@ -24,7 +24,7 @@ class KeyCalls:
         self._node = node
 
     async def create_key(self, request: pb.CreateKeyRequest, _context: Any) -> pb.MadeKey:
-        """Make an API key. The answer has it this once."""
+        """Make an API key. Only this answer has it."""
         actor, days = asked_by(request.by), given(request, "expires_days")
         return message(pb.MadeKey, await keys.create_key(actor, self._node, request.name, list(request.roles), expires_days=days))
 

@@ -132,10 +132,10 @@ CATALOGUE = (
     Operation(
         Request.PAUSE,
         e.PauseRequested,
-        "Start nothing new of the saga; what runs goes on, and its outcome is recorded.",
+        "Start no new steps of the saga. Running steps go on, and their outcomes are recorded.",
         (Parameter("children", Kind.FLAG, "pause the sagas that its steps start as well; they are resumed with it"),),
     ),
-    Operation(Request.RESUME, e.ResumeRequested, "Lift the pause of the saga, and of those that were paused with it."),
+    Operation(Request.RESUME, e.ResumeRequested, "End the pause of the saga, and of those that were paused with it."),
     Operation(Request.ABORT, e.AbortRequested, "Compensate what the saga has done. Refused once its pivot is due."),
     Operation(
         Request.RESTART,
@@ -143,7 +143,7 @@ CATALOGUE = (
         "Compensate a step and all that comes after it, and then run them again in a new round; without a step, all that the "
         "saga has done. Refused once its pivot is due.",
         (
-            Parameter("from_step", Kind.STEP, "the step to begin again from"),
+            Parameter("from_step", Kind.STEP, "the step from which it begins again"),
             Parameter("inputs", Kind.VALUES, "other values for inputs of that step, by the names that the definition gives"),
         ),
         why="a restart undoes what stands",
@@ -155,16 +155,16 @@ CATALOGUE = (
         "is restarted once; the new one can be, when it has ended as well.",
         (
             Parameter("inputs", Kind.VALUES, "other values for members of its input, by name"),
-            Parameter("version", Kind.TEXT, "the definition's: 'active', or one of its versions; else the one that it had"),
-            Parameter("despite_effects", Kind.FLAG, "also where something that it did stands, and may then be there twice"),
+            Parameter("version", Kind.TEXT, "of the definition: 'active', or one of its versions; by default the one it had"),
+            Parameter("despite_effects", Kind.FLAG, "also if effects of the old saga remain, so that they may be there twice"),
         ),
         why="a restart does again what was done",
     ),
     Operation(
         Request.TERMINATE,
         e.TerminationRequested,
-        "End the saga as it stands. Nothing is compensated. Owners of what is out first write its keys in their journals, so "
-        "that nothing can land later.",
+        "End the saga as it is. Nothing is compensated. Owners of steps that run, or whose outcome is unknown, first write the "
+        "steps' keys in their journals, so that no effect can come later.",
         (Parameter("forced", Kind.FLAG, "end it at once, without their journals; late effects are possible"),),
         why="terminating leaves effects standing",
     ),
@@ -178,7 +178,7 @@ CATALOGUE = (
     Operation(
         Request.MIGRATE,
         e.SagaMigrated,
-        "Let the saga go on by another version of its definition. Refused unless all that has happened to it would have happened "
+        "Move the saga to another version of its definition. Refused unless all that has happened to it would have happened "
         "under that version as well.",
         (Parameter("version", Kind.TEXT, "the version, as the list of definitions shows it", required=True),),
     ),
@@ -190,24 +190,24 @@ CATALOGUE = (
     Operation(
         Request.SKIP,
         e.SkipRequested,
-        "Go on without a stuck step. Its owner first writes its keys in its journal, so that nothing can land later.",
+        "Go on without a stuck step. Its owner first writes the step's keys in its journal, so that no effect can come later.",
         (Parameter("forced", Kind.FLAG, "do not wait for its owner's journal; late effects are possible"),),
         why="skipping step {step!a} leaves its work undone",
     ),
     Operation(
         Request.DECLARE,
         e.OutcomeDeclared,
-        "Say what a person found out about a stuck step: it happened, or it did not and never will.",
+        "Declare what a person found out about a stuck step: that it happened, or that it did not and never will.",
         (
-            Parameter("happened", Kind.FLAG, "what a person found out", required=True),
-            Parameter("output", Kind.VALUE, "what its action would have answered"),
+            Parameter("happened", Kind.FLAG, "whether it happened", required=True),
+            Parameter("output", Kind.VALUE, "the output that its action would have had"),
         ),
         why="declaring the outcome of step {step!a} stands in for its own word",
     ),
     Operation(
         Request.EDIT_INPUT,
         e.InputEdited,
-        "Give other values for inputs of a step that is stuck or waits to try again. A stuck one is then to be retried.",
+        "Give other values for inputs of a step that is stuck or waits for a retry. Retry a stuck step afterwards.",
         (Parameter("inputs", Kind.VALUES, "values by the names that the definition gives", required=True),),
         why="editing the input of step {step!a} departs from its saga's definition",
     ),

@@ -46,9 +46,9 @@ class Execution(Body):
         Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False, strict=False, description="after that it compensates"),
     ] = None
     retry: Annotated[
-        dict[str, Any] | None, Field(description="a policy, as definitions write it, for the steps of which the flow has none")
+        dict[str, Any] | None, Field(description="a policy, as definitions write it, for the steps for which the flow has none")
     ] = None
-    concurrency: Annotated[int | None, Field(ge=1, description="how many of its steps are out at once at most")] = None
+    concurrency: Annotated[int | None, Field(ge=1, description="how many of its steps run at once at most")] = None
     from_step: Annotated[str | None, Field(description="the step to start at; those before it are skipped")] = None
     labels: Annotated[dict[str, str] | None, Field(description="up to 20 words to find it by")] = None
     version: Annotated[str | None, Field(description="of the flow; null takes the newest")] = None
@@ -135,7 +135,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         "/{saga_id}/resume", response_model=FlowExecution, responses=_OF_REQUEST, openapi_extra=body_of(Body, required=False)
     )
     async def resume(request: Request, name: Name, saga_id: SagaId, _id: RequestId = None) -> Response:
-        """Lift a pause."""
+        """End a pause."""
         asked = await read_body(request, Body, ENVELOPE_BYTES)
         return await requested(request, name, saga_id, ResumeRequested(), asked.by)
 
@@ -157,7 +157,7 @@ def router(node: Node, settings: Settings, stopping: Stopping) -> APIRouter:
         openapi_extra=body_of(Stop),
     )
     async def stop(request: Request, name: Name, saga_id: SagaId, wait_seconds: Wait = 60.0) -> Response:
-        """Begin nothing new, wait for what runs, and end it as it stands. 202: it has not ended by then, ask again."""
+        """Begin nothing new, wait for what runs, and end it as it is. 202: it has not ended by then, ask again."""
         asked = await read_body(request, Stop, ENVELOPE_BYTES)
         with stopping.awaited() as stops, suppress(TimeoutError):
             await executing.stop(

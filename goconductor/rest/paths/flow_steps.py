@@ -51,9 +51,7 @@ class FlowChange(Body):
     ] = None
     timeout_seconds: Annotated[
         float | None,
-        Field(
-            gt=0, le=SECONDS_MAX, allow_inf_nan=False, strict=False, description="null takes the limit away; left out leaves it"
-        ),
+        Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False, strict=False, description="null removes the limit; left out leaves it"),
     ] = None
     made_of: Annotated[str | None, Field(description="the version that the flow must be at; null takes the newest")] = None
 
@@ -104,7 +102,7 @@ def router(node: Node, settings: Settings) -> APIRouter:
         made_of: Annotated[str | None, Query(description="the version that the flow must be at")] = None,
         by: Annotated[str, Query(max_length=NAME_CHARACTERS_MAX, description="who asks; for the server's log")] = "",
     ) -> Response:
-        """Take a step out. Those that came after it come after the steps before it."""
+        """Remove a step. Those that came after it come after the steps before it."""
         return document(await editing.delete_step(asked_by(by), node, name, step, made_of=made_of))
 
     return routes

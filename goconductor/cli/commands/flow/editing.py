@@ -51,7 +51,7 @@ Inputs = Annotated[
 MadeOf = Annotated[
     str | None,
     typer.Option(
-        help="The version that the flow must be at, as `flow show` says it; the edit is refused where another one came first.",
+        help="The version that the flow must have, from `flow show`; the edit is refused if another one came first.",
         metavar="VERSION",
         show_default=False,
         autocompletion=saga_versions,
@@ -124,7 +124,7 @@ def replace(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a step in the place of the one of its id. Without --after it has the same steps before it."""
+    """Replace the step with the same id. Without --after, the steps before it stay the same."""
     document = _document(step, id, after, before, inputs)
     _edit(
         context,
@@ -138,7 +138,7 @@ def replace(
 def delete(
     context: typer.Context, name: Name, step: StepId, *, made_of: MadeOf = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Take a step out. Those that came after it come after the steps before it."""
+    """Remove a step. Steps that came after it then come after the steps before it."""
     _edit(context, lambda who, node: editing.delete_step(who, node, name, step, made_of=made_of), by, as_json=as_json)
 
 
@@ -150,17 +150,18 @@ def change(
     priority: Annotated[
         int | None,
         typer.Option(
-            min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Of steps where they wait for room; greater ones first.", show_default=False
+            min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Where steps wait for room, greater ones come first.", show_default=False
         ),
     ] = None,
     timeout: Annotated[
-        str | None, typer.Option(help="10m: after that an execution compensates. 0 takes the limit away.", show_default=False)
+        str | None,
+        typer.Option(help="Such as 10m: after that an execution compensates. 0 removes the limit.", show_default=False),
     ] = None,
     made_of: MadeOf = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what the flow itself has, for its next executions."""
+    """Change the flow's own priority and timeout, for its next executions."""
     if priority is None and timeout is None:
         fail("give --priority or --timeout", Exit.USAGE)
     fields = OwnFields(

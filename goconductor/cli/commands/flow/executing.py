@@ -51,23 +51,26 @@ def execute(
     key: Annotated[str | None, typer.Option(help="The same key and input again: the same execution.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     version: Annotated[str | None, typer.Option(help="A version other than the newest.", autocompletion=saga_versions)] = None,
-    timeout: Annotated[str | None, typer.Option(help="10m: after that it compensates.", show_default=False)] = None,
+    timeout: Annotated[str | None, typer.Option(help="Such as 10m: after that it compensates.", show_default=False)] = None,
     retry: Annotated[
         str | None,
-        typer.Option(help="JSON, @FILE or -: a policy for the steps of which the flow has none.", show_default=False),
+        typer.Option(help="JSON, @FILE or -: a policy for the steps for which the flow has none.", show_default=False),
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="How many of its steps are out at once at most.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="How many of its steps run at once at most.")] = None,
     from_step: Annotated[
         str | None, typer.Option("--from", help="The step to start at; those before it are skipped.", metavar="STEP")
     ] = None,
     priority: Annotated[
-        int, typer.Option(min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Of steps where they wait for room; 0 takes the flow's.")
+        int,
+        typer.Option(
+            min=-PRIORITY_MAX, max=PRIORITY_MAX, help="Where steps wait for room, greater ones come first; 0 is the flow's."
+        ),
     ] = 0,
     wait: Wait = 0.0,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Execute a flow as it is now. With --wait, 1 is the exit code unless it succeeds in time."""
+    """Execute a flow as it is now. With --wait, the exit code is 1 unless it succeeds in time."""
     given, policy = read_value(input, "--input"), None if retry is None else read_value(retry, "--retry")
     if policy is not None and not isinstance(policy, dict):
         fail("""--retry: is no object; give a policy, such as '{"attempts_max": 5}'""", Exit.USAGE)
@@ -105,7 +108,7 @@ def result(
     wait: Wait = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Wait for the result of an execution, and print it as JSON; or the output of one step. 1 if there is none."""
+    """Wait for the result of an execution, and print it as JSON; or the output of one step. The exit code is 1 without one."""
 
     async def shown() -> Exit:
         async with client(settings_of(context)) as node:
@@ -136,7 +139,7 @@ def pause(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Begin nothing new; what runs goes on, and its outcome is recorded."""
+    """Begin no new steps. Running steps go on, and their outcomes are recorded."""
     _request(context, name, execution, PauseRequested(reason=reason), by, request_id, as_json=as_json)
 
 
@@ -149,7 +152,7 @@ def resume(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift a pause."""
+    """End a pause."""
     _request(context, name, execution, ResumeRequested(), by, request_id, as_json=as_json)
 
 
@@ -163,7 +166,7 @@ def abort(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compensate what was done. It is refused once the pivot was sent."""
+    """Compensate what was done. Refused once the pivot was sent."""
     _request(context, name, execution, AbortRequested(reason=reason), by, request_id, as_json=as_json)
 
 
@@ -175,13 +178,13 @@ def stop(
     reason: WhyNeeded = "",
     force: Annotated[
         bool,
-        typer.Option("--force", help="Do not wait for the journals of services that may be gone; a late effect may then land."),
+        typer.Option("--force", help="Do not wait for the journals of services that may be gone; late effects are possible."),
     ] = False,
-    wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for what runs, and for the end.")] = 60.0,
+    wait: Annotated[float, typer.Option(min=0, help="How many seconds to wait for running steps, and for the end.")] = 60.0,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Begin nothing new, wait for what runs, and end it as it stands: nothing is compensated. 1 if it has not ended in time."""
+    """Begin no new steps, wait for running ones, and end it without compensation. The exit code is 1 if that takes longer."""
 
     async def stopped(who: Actor, node: Node, saga_id: UUID) -> FlowExecution:
         try:

@@ -30,10 +30,10 @@ def list_(
         str | None, typer.Option(help="Only requests about this, such as 'saga 01930c…'.", show_default=False)
     ] = None,
     outcome: Annotated[
-        str | None, typer.Option(help="Only those that ended so: done, begun, unchanged or refused.", show_default=False)
+        str | None, typer.Option(help="Only those with this outcome: done, begun, unchanged or refused.", show_default=False)
     ] = None,
     since: Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")] = None,
-    until: Annotated[str | None, typer.Option(help="Only those before.", metavar="TIME")] = None,
+    until: Annotated[str | None, typer.Option(help="Only those before this time.", metavar="TIME")] = None,
     before: Annotated[int | None, typer.Option(help="Only older ones than this id, from the page before.")] = None,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=reading.PAGE_MAX)] = 50,
     as_json: AsJson = False,
@@ -49,11 +49,11 @@ def verify(
     *,
     against: Annotated[
         str | None,
-        typer.Option(help="A link that was kept elsewhere: the chain must have it.", metavar="HASH", show_default=False),
+        typer.Option(help="A link that you have saved elsewhere: the chain must contain it.", metavar="HASH", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compute the chain anew and print its head. It fails where a row was changed or is gone."""
+    """Compute the chain again and print its head. The exit code is 1 if a row was changed or removed."""
     run(_verify(settings_of(context), against, as_json=as_json))
 
 

@@ -36,15 +36,19 @@ commands_of_election = typer.Typer(
     name="election", help="Which election is used; change it for another while sagas run.", no_args_is_help=True
 )
 
-To = Annotated[str, typer.Option(help="The name of the one to be used: `NAME` in the settings, or its kind.", show_default=False)]
-Wait = Annotated[float, typer.Option(min=0, help="How many seconds the command waits; called again, it goes on.")]
-Force = Annotated[bool, typer.Option("--force", help="Leave processes behind that do not name it; restart them afterwards.")]
+To = Annotated[
+    str, typer.Option(help="The name of the new one: its `name` or key in the settings, or its kind.", show_default=False)
+]
+Wait = Annotated[float, typer.Option(min=0, help="How many seconds the command waits; call it again to continue.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Leave behind processes without it in their settings; restart them afterwards.")
+]
 Drain = Annotated[float, typer.Option(min=0, help="How many seconds, at most, the old one is read after the change.")]
 
 
 @commands_of_bus.command("status")
 def status_of_bus(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show which bus is used and by whom, and how far a change is. 1 is the exit code while one is under way."""
+    """Show which bus each process uses, and the state of a change. The exit code is 1 during a change."""
     run(_status(settings_of(context), BUS, as_json=as_json))
 
 
@@ -59,10 +63,10 @@ def migrate_bus(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change the bus for another that all living processes name under `bus.others`, while sagas run.
+    """Change to another bus while sagas run. All living processes must have it under `bus.others`.
 
-    All read both, then all send over the new one, then the old one is left as soon as it is quiet. Called again it goes on where
-    it was; called with the old one's name it goes back.
+    All read both buses, then all send over the new one, and leave the old one when nothing comes from it any more. Call it again
+    to continue; call it with the name of the old one to go back.
     """
 
     async def ask(store: Store, settings: Settings, who: Actor, *, going_on: bool) -> ChangeDetail:
@@ -74,7 +78,7 @@ def migrate_bus(
 
 @commands_of_election.command("status")
 def status_of_election(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show which election is used and by whom, and how far a change is. 1 is the exit code while one is under way."""
+    """Show which election each process uses, and the state of a change. The exit code is 1 during a change."""
     run(_status(settings_of(context), ELECTION, as_json=as_json))
 
 
@@ -82,9 +86,9 @@ def status_of_election(context: typer.Context, *, as_json: AsJson = False) -> No
 def migrate_election(
     context: typer.Context, *, to: To, wait: Wait = 300.0, force: Force = False, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Change the election for another that all living processes name under `election.others`; there are never two leaders.
+    """Change to another election; all living processes must have it under `election.others`. Two leaders never write.
 
-    Called again it goes on where it was; called with the old one's name it goes back.
+    Call it again to continue; call it with the name of the old one to go back.
     """
 
     async def ask(store: Store, settings: Settings, who: Actor, *, going_on: bool) -> ChangeDetail:

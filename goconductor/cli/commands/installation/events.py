@@ -32,7 +32,7 @@ def tail(
     count: Annotated[int | None, typer.Option(min=1, help="End after so many; without it, at Ctrl-C.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show events of all sagas as they happen, until Ctrl-C. The cursor of an event, to go on behind it, stands in --json."""
+    """Show events of all sagas as they happen, until Ctrl-C. With --json each event has its cursor, for --after."""
     run(_tail(settings_of(context), saga, status, label or [], after, count, as_json=as_json))
 
 

@@ -41,7 +41,7 @@ def participants(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 def leader(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Show the leader, the end of its term, and what its last sweep did. 1 is the exit code while nobody leads."""
+    """Show the leader, the end of its term, and what its last sweep did. The exit code is 1 if there is no leader."""
     run(_leader(settings_of(context), as_json=as_json))
 
 
@@ -85,7 +85,7 @@ def list_(
 
 @commands_of_letters.command()
 def redrive(context: typer.Context, ids: LetterIds = None, *, every: All = False, by: By = None, as_json: AsJson = False) -> None:
-    """Send dead letters to their topics again, then forget them."""
+    """Send dead letters to their topics again, then delete them."""
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:
@@ -100,11 +100,11 @@ def drop(
     ids: LetterIds = None,
     *,
     every: All = False,
-    reason: Annotated[str, typer.Option(help="Why; stands in the log of this command. Required.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="Why; the log of this command has it. Required.", show_default=False)] = "",
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Forget dead letters for good."""
+    """Delete dead letters."""
     wanted = _wanted(ids, every)
 
     async def one(node: Node, letter_id: int) -> DeadLetterDetail:

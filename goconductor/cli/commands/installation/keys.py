@@ -37,12 +37,12 @@ def _role(text: str) -> str:
 @commands_of_key.command()
 def create(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Whose it is; the history of sagas has it.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The name of its holder, as the history of sagas shows it.", show_default=False)],
     *,
     role: Annotated[
         list[str],
         typer.Option(
-            help="What its holder may do. Several times for several. worker:payments works for one participant only.",
+            help="What its holder may do; may be repeated. worker:payments works for one participant only.",
             parser=_role,
             metavar=f"[{'|'.join(Role)}|worker:PARTICIPANT]",
             autocompletion=lambda: [*Role],
@@ -55,7 +55,7 @@ def create(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an API key and print it, this once."""
+    """Make an API key and print it, only this once."""
     run(_create(settings_of(context), name, role, expires, by, as_json=as_json))
 
 

@@ -21,7 +21,7 @@ from goconductor.control.sagas.bulk import BulkOutcome, BulkReport, Selected
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.lifecycle.requests.catalogue import Request
 
-Asked = Annotated[str, typer.Argument(help="What to ask, such as retry.", metavar="REQUEST", autocompletion=lambda: [*Request])]
+Asked = Annotated[str, typer.Argument(help="The request, such as retry.", metavar="REQUEST", autocompletion=lambda: [*Request])]
 Time = Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")]
 
 
@@ -38,9 +38,9 @@ def bulk(
     updated_after: Time = None,
     updated_before: Time = None,
     report: Annotated[
-        str | None, typer.Option("--from", help="In place of a filter, the sagas of a report: a file, or -.", metavar="FILE")
+        str | None, typer.Option("--from", help="Instead of a filter, the sagas of a report: a file, or -.", metavar="FILE")
     ] = None,
-    step: Annotated[str | None, typer.Option(help="The step; of a retry or a skip, each stuck one is the default.")] = None,
+    step: Annotated[str | None, typer.Option(help="The step; for retry and skip, each stuck step by default.")] = None,
     value: Annotated[
         list[str] | None, typer.Option("--value", metavar="NAME=VALUE", help="A field of the request as JSON; may be repeated.")
     ] = None,
@@ -50,9 +50,9 @@ def bulk(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the same of many sagas, with a report that has each. Without --yes nothing is changed.
+    """Send the same request to many sagas, and report each outcome. Without --yes nothing is changed.
 
-    The report of a dry run with --json is a selection: --from asks exactly its sagas. 1 is the exit code if a saga refuses.
+    Save a dry run with --json, and --from asks exactly its sagas. The exit code is 1 if a saga refuses.
     """
     settings = settings_of(context)
     times = {

@@ -24,15 +24,15 @@ SagaId = Annotated[
     typer.Argument(help="The saga's id, or NAME/KEY by its start key.", metavar="ID", parser=read, autocompletion=saga_ids),
 ]
 StepName = Annotated[str, typer.Argument(help="One of its steps.", metavar="STEP", autocompletion=step_names)]
-Why = Annotated[str, typer.Option(help="Why; stands in the saga's history.")]
-WhyNeeded = Annotated[str, typer.Option(help="Why; stands in the saga's history. Required.", show_default=False)]
-Revision = Annotated[str | None, typer.Option(help="Only if the saga is still where `saga show --json` saw it: its revision.")]
+Why = Annotated[str, typer.Option(help="Why; the saga's history keeps it.")]
+WhyNeeded = Annotated[str, typer.Option(help="Why; the saga's history keeps it. Required.", show_default=False)]
+Revision = Annotated[str | None, typer.Option(help="Only if the saga still has this revision, from `saga show --json`.")]
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell which steps would go back, and whether it would be accepted.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show which steps would go back, and whether it would be accepted.")]
 
 RequestId = Annotated[
     str | None,
-    typer.Option(help="Names this request: asked again with the same name, it changes nothing.", show_default=False),
+    typer.Option(help="A name for this request: repeated under the same name, it changes nothing.", show_default=False),
 ]
 
 

@@ -49,12 +49,12 @@ def start(
         typer.Option(
             min=-PRIORITY_MAX,
             max=PRIORITY_MAX,
-            help="Of its steps where they wait for room; greater ones first. The definition's by default.",
+            help="Where its steps wait for room, greater priorities come first. By default the definition's.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a saga. With --wait, 1 is the exit code unless it completes in time."""
+    """Start a saga. With --wait, the exit code is 1 unless it completes in time."""
     run(
         _start(
             settings_of(context),
@@ -82,15 +82,13 @@ def list_(
     error: Annotated[str | None, typer.Option(help="Only those with this text in a failure or a reason.")] = None,
     started_after: Annotated[str | None, typer.Option(help="2026-01-31T12:00:00Z, or a day.", metavar="TIME")] = None,
     started_before: Annotated[str | None, typer.Option(help="The same.", metavar="TIME")] = None,
-    updated_after: Annotated[
-        str | None, typer.Option(help="Only those to which something happened since.", metavar="TIME")
+    updated_after: Annotated[str | None, typer.Option(help="Only those that have changed since.", metavar="TIME")] = None,
+    updated_before: Annotated[str | None, typer.Option(help="Only those that have not changed since.", metavar="TIME")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Only the one that was started with this key; needs --saga, and no other filter.")
     ] = None,
-    updated_before: Annotated[
-        str | None, typer.Option(help="Only those to which nothing happened since.", metavar="TIME")
-    ] = None,
-    key: Annotated[str | None, typer.Option(help="Only the one that was started with this key; with --saga alone.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="That of the page before, with the same filters.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="The cursor of the page before, with the same filters.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List sagas, newest first."""
@@ -124,7 +122,7 @@ def show(context: typer.Context, saga: requests.SagaId, *, as_json: AsJson = Fal
 
 @commands_of_saga.command()
 def watch(context: typer.Context, saga: requests.SagaId, *, as_json: AsJson = False) -> None:
-    """Watch the tree of a saga's steps until it ends; 1 is the exit code unless it completes. With --json, a line per change."""
+    """Watch the tree of a saga's steps until it ends; the exit code is 1 unless it completes. With --json, a line per change."""
     run(watching.watch(settings_of(context), saga, as_json=as_json))
 
 

@@ -17,13 +17,15 @@ from goconductor.control.sagas.requests import Precautions
 from goconductor.engine.node import Node
 
 Event = Annotated[str, typer.Argument(help="The event that a step waits for.", metavar="NAME")]
-Payload = Annotated[str, typer.Option(help="What the step that takes it gets as its output: JSON, @FILE, or -.")]
+Payload = Annotated[str, typer.Option(help="The output of the step that takes it: JSON, @FILE, or -.")]
 Token = Annotated[str, typer.Argument(help="The task token that the step's code handed out.", metavar="TOKEN")]
-Output = Annotated[str, typer.Option(help="Of a success: the step's output: JSON, @FILE, or -.")]
-Failed = Annotated[str, typer.Option("--failure", help="Why it failed. Without it, the step has succeeded.")]
-Refused = Annotated[bool, typer.Option("--refused", help="Of a failure: the outside refused to begin; there is nothing to undo.")]
-Final = Annotated[bool, typer.Option("--final/--again", help="Of a failure: whether another attempt cannot help.")]
-Round = Annotated[int, typer.Option(min=0, help="The step's round when its question was shown.")]
+Output = Annotated[str, typer.Option(help="The step's output, if it succeeded: JSON, @FILE, or -.")]
+Failed = Annotated[str, typer.Option("--failure", help="Why it failed. Without this, the step has succeeded.")]
+Refused = Annotated[
+    bool, typer.Option("--refused", help="The failure is a refusal: nothing has begun, and there is nothing to undo.")
+]
+Final = Annotated[bool, typer.Option("--final/--again", help="Whether the failure is final, or another attempt may help.")]
+Round = Annotated[int, typer.Option(min=0, help="The step's round at the time when its question was shown.")]
 
 
 def add_to(commands: typer.Typer) -> None:
@@ -44,7 +46,7 @@ def signal(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell a saga that something has happened: a step that waits for it ends, or will when its turn has come."""
+    """Tell a saga that something has happened: a step that waits for it ends, now or when its turn comes."""
     says = read_value(payload, "--payload")
 
     async def send(node: Node) -> SagaDetail:
@@ -66,7 +68,7 @@ def approve(
     request_id: RequestId = None,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a step that waits for that. It is refused where the step is in another round than the one that was shown."""
+    """Approve a step that waits for an approval. Refused if the step is in another round than the one that was shown."""
 
     async def send(node: Node) -> SagaDetail:
         precautions, saga_id = Precautions.of(revision, request_id), await found(node, saga)
@@ -86,7 +88,7 @@ def report(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report how a step has ended that was handed out to somebody outside. Reported again, it changes nothing."""
+    """Report how a step ended that was handed out. The same report again changes nothing."""
     gives = read_value(output, "--output")
 
     async def send(node: Node) -> SagaDetail:

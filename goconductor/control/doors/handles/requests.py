@@ -52,7 +52,7 @@ class SagaRequests:
 
     @checked
     async def resume(self, *, by: str = "", revision: str | None = None, request_id: str | None = None) -> SagaDetail:
-        """Lift a pause."""
+        """End a pause."""
         return await self._ask(ResumeRequested(), Actor(by), Precautions.of(revision, request_id))
 
     @checked
@@ -144,9 +144,9 @@ class SagaRequests:
     async def terminate(
         self, *, reason: str, forced: bool = False, by: str = "", revision: str | None = None, request_id: str | None = None
     ) -> SagaDetail:
-        """End it as it stands: nothing is compensated.
+        """End it as it is: nothing is compensated.
 
-        It is *terminating* until the owners of what is out have written its keys in their journals; then nothing can land later.
+        It is *terminating* until the owners of what is out have written its keys in their journals; no effect can come later.
 
         Args:
             reason: why, for its history.
@@ -219,12 +219,12 @@ class SagaRequests:
         revision: str | None = None,
         request_id: str | None = None,
     ) -> SagaDetail:
-        """Go on without a stuck step. Its owner first writes its keys into its journal, so that nothing can land later.
+        """Go on without a stuck step. Its owner first writes its keys into its journal, so that no effect can come later.
 
         Args:
             step: its id.
             reason: why, for the saga's history.
-            forced: do not wait for the journal; a late effect may then land, and the saga records that.
+            forced: do not wait for the journal; a late effect is then possible, and the saga records that.
             by: the name of the actor.
             revision: as in every request.
             request_id: as in every request.

@@ -50,7 +50,7 @@ def router(node: Node) -> APIRouter:
         openapi_extra=body_of(WantedKey),
     )
     async def create_key(request: Request) -> Response:
-        """Make an API key. The answer has it this once."""
+        """Make an API key. Only this answer has it."""
         wanted = await read_body(request, WantedKey, ENVELOPE_BYTES)
         actor = asked_by(wanted.by)
         return document(await keys.create_key(actor, node, wanted.name, wanted.roles, expires_days=wanted.expires_days), 201)
