@@ -9,11 +9,11 @@ killed, a commit whose answer never came.
   first*, like any acquirer, also where no row is there; then it appends, then it frees. The leases of a dead process expire at
   once, and are not freed: an acquirer that came in between could not know that another had begun. On the way back every action
   that was sent and has no outcome is declared unknown in the same way, lease or not: "never started" is never inferred.
-- Who waits for locks looks at them again: whoever freed one may be gone.
-- Sagas that steps start are started, asked to end, and their ends told: whoever was to do it may be gone.
+- Sagas that wait for locks look at them again: the process that freed one may be gone.
+- Sub-sagas are started, asked to end, and their ends reported to their parents: the process that was to do it may be gone.
 - Timers and deadlines that are due are appended.
 
-Which processes are dead says :mod:`goconductor.recovery.burials`. After the database was away, locks and leases prove nothing
+:mod:`goconductor.recovery.burials` decides which processes are dead. After the database was away, locks and leases prove nothing
 for one lease's life, and no process is judged. Then all live sagas are walked through once, since messages and leases may be gone
 without a ``wake_at`` that shows it. The loss is acknowledged only at the end of that walk, so that a successor begins it again if
 this leader does not get there.

@@ -1,1 +1,1 @@
-
+"""Stores: where sagas are kept, each a leaf of the port in `goconductor.ports.store`."""

@@ -1,4 +1,4 @@
-"""As whom the buses on Amazon's services come: by keys, a profile or a role, or by a boto3 session that the user hands over.
+"""The credentials of the buses on Amazon's services: keys, a profile or a role, or a boto3 session that the user hands over.
 
 aiobotocore finds credentials and refreshes them without blocking. A ``boto3.Session`` refreshes its own, and blocks meanwhile: so
 it is asked in a thread. Nobody here imports boto3.

@@ -8,10 +8,10 @@ A function of `control` that changes something is :func:`noted`. What it notes i
 - ``unchanged``: a request that was accepted and found nothing to change, such as one that came twice.
 - ``refused``: one that was refused, with the kind of the error; also by a door, before any function was called.
 
-The last two can be caused at will by whoever may knock. So they are bounded: :data:`PER_SECOND` in each process, after the first
-:data:`AT_ONCE`. Those of strangers are counted apart: else a stranger who knocks without end would keep out of the log what
-somebody who is known was refused meanwhile. How many were left out says the next that is written. They are written once the
-answer is known. Where the database is away by then they are missing, and the log of the process says so.
+Anybody who reaches a door can cause the last two at will. So they are limited: :data:`PER_SECOND` in each process, after the
+first :data:`AT_ONCE`. Requests without a valid key or token are counted apart, or else a stranger could push the refusals of
+known users out of the log. The next row that is written says how many were left out. These rows are written once the answer is
+known. If the database cannot be reached by then, they are missing, and the log of the process says so.
 """
 
 from __future__ import annotations

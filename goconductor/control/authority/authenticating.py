@@ -5,7 +5,7 @@ no statement of its own, and a revoked key is refused within a second. A key tha
 read. Then they are read once more first, at most ten times a second, whoever tries keys.
 
 A call that lasts, a stream or a long wait, is looked at every two seconds, and ends when its key or its token does. A token ends
-by itself, at a time that it says; what its issuer takes back before is noticed by nobody.
+by itself, at a time that it says; a server does not learn that its issuer has revoked it earlier.
 """
 
 from __future__ import annotations

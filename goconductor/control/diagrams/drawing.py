@@ -1,4 +1,4 @@
-"""Answers who asks for a drawing of a definition or of a saga, in the form of their choice: the forms are beside it."""
+"""Draws a definition or a saga in the form that is asked for; the forms are beside this module."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Flows: sagas whose steps are added, replaced and taken out one by one, at run time, by whoever has them."""
+"""Flows: sagas whose steps are added, replaced and removed one by one, at run time, by the services that have them."""

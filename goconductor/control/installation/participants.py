@@ -1,4 +1,4 @@
-"""Who is there: participants with their instances, and the leader."""
+"""Participants with their instances, and the leader."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether somebody is at a step that was sent, or could be, and the lease that an operator takes before speaking for it.
+"""Whether an instance runs a step that was sent, or could run it, and the lease that an operator takes before deciding about it.
 
-A step that no living instance offers waits without an end. Who declares or skips it by hand must know that nobody begins it in
-the same moment: so the request takes the step's lease, and its append ends it. See
+A step that no living instance offers waits without an end. An operator who declares or skips it must be sure that no instance
+begins it at the same moment: so the request takes the step's lease, and its append ends it. See
 :mod:`goconductor.lifecycle.moves.requests` for why that is enough.
 """
 

@@ -1,12 +1,12 @@
 """One request of the catalogue about many sagas, with a report that has each of them.
 
-A request in bulk names its sagas, up to :data:`SAGAS_MAX`. A filter is no part of it: between two looks other sagas fit a filter,
-so nobody could say which sagas a request had been about, nor repeat it. Who has a filter selects first (:func:`select`), looks
-at what the request would do to those (``dry_run``), and then asks it of the same ones.
+A request in bulk names its sagas, up to :data:`SAGAS_MAX`. A filter is no part of it: a moment later other sagas fit the filter,
+so it would be unknown which sagas a request had been about, and it could not be repeated. A client with a filter first selects
+(:func:`select`), looks at what the request would do to those (``dry_run``), and then sends it to the same ones.
 
 Each saga gets the request for itself (:func:`goconductor.control.sagas.requests.ask`), and its own answer; no saga waits for
 another. Each saga's log keeps the request under an id that is made of the bulk's. So a bulk that broke off in the middle is
-repeated as a whole: who has had the request is answered as before.
+repeated as a whole: sagas that had the request already are answered as before.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""All events, told to the outside in their order."""
+"""Publishes all events in their order."""

@@ -1,13 +1,14 @@
 """The leader publishes all events on a topic, in their order.
 
-It reads the order of all events behind its cursor, sends what is wished for, and then keeps the cursor under its epoch. Whatever
-breaks off in between is sent again, by this leader or the next: at least once, and of one saga never in another order than that
-of its log, but for repetitions. A leader of the past that wakes up may repeat what it had in hand, and keeps nothing.
+It reads all events after its cursor, in their order, sends those that the settings want, and then saves the cursor under its
+epoch. If it breaks off in between, this leader or the next sends them again: each event at least once, and the events of one
+saga in the order of its log, except for repetitions. A former leader that wakes up may repeat a page, and cannot save a cursor.
 
-Before the first event that it is to publish it keeps the end of the order: the topic tells what happens from then on. The
-position stays while nobody publishes, so who takes the topic away and names one again later gets what was in between.
+Before the first event that it is to publish it saves the end of the order: the topic gets what happens from then on. The
+position stays while nothing is published. So if the topic is removed and another one is set later, that one gets what was in
+between.
 
-Retention waits for it (:meth:`Publishing.reached`): what ended is not deleted before its events are told.
+Retention waits for it (:meth:`Publishing.reached`): an ended saga is not deleted before its events are published.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The public keys of an identity provider, as they are known now.
 
-They are read when the first token comes, from then on by a clock, and at once when a token names a key that is unknown, as after
-the provider has changed its keys. By a clock, as the first token after a quiet night may be one of a key that was taken back.
-Anybody can name keys that nobody knows. So two reads lie some seconds apart, whatever comes; a token whose key is unknown in
-between is refused. While the provider is away the keys that are known go on counting, for a time that the settings have.
+They are read when the first token comes, then at regular times, and at once when a token names a key that is unknown, as after
+the provider has changed its keys. The regular reads are needed since the first token after a quiet night may be one of a key that
+was revoked. Anybody can send tokens of unknown keys, so there are always some seconds between two reads; a token whose key is
+unknown in between is refused. While the provider cannot be reached, known keys stay valid, for a time that the settings have.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Letting go of what is old: one short statement a step, by primary keys, under the leader's epoch.
+"""Deletes what is old: one short statement a step, by primary keys, under the leader's epoch.
 
 A walk goes up the primary key. That of the sagas begins with the time of their start, so it ends where sagas begin that cannot
 be old enough; what it passes by is what still lives. Each statement is bounded in sagas and in log entries, locks rows that

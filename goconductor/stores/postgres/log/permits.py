@@ -1,15 +1,15 @@
-"""Permits as rows: a slot of a limited step, with the token of whoever has it and an end.
+"""Permits as rows: a slot of a limited step, with the token of its holder and an end.
 
-A free slot is one whose end has come. Who wants one takes the first that nobody else is just taking (``SKIP LOCKED``), so that
-instances neither wait for one another nor meet in a deadly embrace, and a step with five slots costs no more than a counter. The
+A free slot is one whose end has come. An instance takes the first slot that no other one is just taking (``SKIP LOCKED``). So
+instances neither wait for one another nor run into a deadlock, and a step with five slots costs no more than a counter. The
 rows of a step are made when it first lacks some, and again after a crash of the database: the table is unlogged, as the leases
 are, and is emptied with them. As long as their marker is gone nobody gets a permit, for those who hold one may not have asserted
 it again.
 
-Who is refused stands in ``permit_queue``, in the same statement. There ``since`` is kept, however often the work asks again,
-``woken_at`` says that it was told of room, and ``wakes`` how often that was since it asked last. A newcomer gets a slot only
-where there are more of them than work that waits, so nobody is overtaken for ever. No statement counts a queue to its end, which
-may be long, but those that show it.
+Work that is refused is put into ``permit_queue``, in the same statement. There ``since`` is kept, however often the work asks
+again, ``woken_at`` says that it was told of room, and ``wakes`` how often that was since it asked last. A newcomer gets a slot
+only if there are more free slots than work that waits, so nothing is overtaken for ever. Only the statements that show a queue
+count it to its end, which may be long.
 """
 
 # ruff: noqa: S106, S608 - statements are put together from constants of this module
