@@ -24,7 +24,7 @@ from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
 from goconductor.rest.paths import dataflows, definitions, flow, flow_executions, flow_steps, schedules
-from goconductor.rest.paths.installation import audit, changes, health, installation, keys, workers
+from goconductor.rest.paths.installation import audit, changes, health, installation, keys, secrets, workers
 from goconductor.rest.paths.installation import events as all_events
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
 
@@ -85,6 +85,7 @@ def create_app(
     app.include_router(installation.router(node))
     app.include_router(changes.router(node, settings))
     app.include_router(keys.router(node))
+    app.include_router(secrets.router(node, settings))
     app.include_router(audit.router(node))
     app.include_router(health.router(node, authenticator))
     if metrics is None and isinstance(node.observer, Latent) and find_spec("prometheus_client") is not None:

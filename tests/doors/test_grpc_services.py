@@ -16,6 +16,7 @@ from goconductor.control.definitions.comparing import DefinitionDiff
 from goconductor.control.flows import editing, executing
 from goconductor.control.sagas.bulk import BulkItem, BulkReport
 from goconductor.control.schedules import documents
+from goconductor.control.secrets.keeping import RewrappedSecrets, SecretDetail, SecretList, VerifiedSecrets
 from goconductor.ports.store import DeadLetter
 from tests.doors.conftest import ORDER, Shop
 from tests.doors.over_grpc import METHODS, Caller, value
@@ -54,6 +55,7 @@ SHOWN: list[type[BaseModel]] = [
     *(editing.FlowDetail, editing.FlowStepDetail),
     *(executing.FlowExecution, executing.FlowStepStatus, executing.FlowStepResult),
     *(BulkItem, BulkReport, DefinitionDiff, DataflowRun, KeyDetail, KeyList, MadeKey),
+    *(SecretDetail, SecretList, RewrappedSecrets, VerifiedSecrets),
 ]
 NOT_SHOWN = {"Document", "CheckedDefinitions"}
 """A base, and what the command line shows of several files."""

@@ -81,6 +81,11 @@ FUNCTIONS: dict[str, str] = {
     "goconductor.v1.Keys.CreateKey": "authority.keys.create_key",
     "goconductor.v1.Keys.ListKeys": "authority.keys.list_keys",
     "goconductor.v1.Keys.RevokeKey": "authority.keys.revoke_key",
+    "goconductor.v1.Secrets.SetSecret": "secrets.keeping.set_secret",
+    "goconductor.v1.Secrets.ListSecrets": "secrets.keeping.list_secrets",
+    "goconductor.v1.Secrets.DeleteSecret": "secrets.keeping.delete_secret",
+    "goconductor.v1.Secrets.RewrapSecrets": "secrets.keeping.rewrap_secrets",
+    "goconductor.v1.Secrets.VerifySecrets": "secrets.keeping.verify_secrets",
     "goconductor.v1.Workers.Work": "installation.workers.join",
     # reflection shows what there is, as the document of REST does
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": "definitions.json_schema.definition_schema",

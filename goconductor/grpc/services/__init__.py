@@ -18,6 +18,7 @@ from goconductor.grpc.services.operations import OperationCalls
 from goconductor.grpc.services.requests import RequestCalls
 from goconductor.grpc.services.sagas import SagaCalls
 from goconductor.grpc.services.schedules import ScheduleCalls
+from goconductor.grpc.services.secrets import SecretCalls
 from goconductor.grpc.services.watching import WatchCalls
 from goconductor.grpc.services.working import WorkCalls
 from goconductor.grpc.v1 import SERVICES
@@ -50,6 +51,7 @@ def methods_of(
         "Flows": (FlowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings, authenticator),),
         "Keys": (KeyCalls(node),),
+        "Secrets": (SecretCalls(node, settings),),
         "Workers": (WorkCalls(node, gateway, settings),),
     }
     for service in SERVICES:

@@ -99,9 +99,9 @@ async def _open(
 ) -> None:
     """Open the node, put the doors on it, and keep all until nothing is served any more."""
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
-    settings = await app.with_secrets(settings)
-    async with app.server(settings, metrics=metrics) as node:
-        gateway = make_gateway(settings, node)
+    filled = await app.with_secrets(settings)  # the doors need none of them
+    async with app.server(filled, metrics=metrics) as node:
+        gateway = make_gateway(filled, node)
         front.behind = create_app(node, settings, stopping=stopping, metrics=metrics, gateway=gateway)
         typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
         if door is not None:
