@@ -132,6 +132,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": {"bus": {"others": {"kafka": {"kind": "kafka", "url": "kafka://user:secret@host"}}}}},
         "name it in secretVariables.GOCONDUCTOR_BUS_OTHERS__KAFKA__URL",
     ),
+    "wrapping keys in two places": (
+        {"wrappingKeys": {"secret": {"name": "keys"}}, "settings": {"secrets": {"kind": "environment"}}},
+        "settings.secrets is the chart's where wrappingKeys.secret.name is set",
+    ),
     "the database in the settings": ({"settings": {"database": {"url": "postgresql://x"}}}, "settings.database is the chart's"),
     "a port of ours in the settings": ({"settings": {"health": {"port": 1}}}, "settings.health is the chart's"),
     "the database among the secrets": (

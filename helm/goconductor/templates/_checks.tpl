@@ -13,12 +13,18 @@
 {{- fail (printf "%s: settings.%s is the chart's: use the value %s" $place $own $instead) -}}
 {{- end -}}
 {{- end -}}
-{{- if or (dig "bus" "url" "" $settings) (dig "traces" "endpoint" "" $settings) -}}
-{{- fail (printf "%s: settings.bus.url and settings.traces.endpoint are secrets, and a ConfigMap is none: make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_URL or GOCONDUCTOR_TRACES_ENDPOINT" $place) -}}
+{{- if and $.root.Values.wrappingKeys.secret.name (hasKey $settings "secrets") -}}
+{{- fail (printf "%s: settings.secrets is the chart's where wrappingKeys.secret.name is set: use one of them" $place) -}}
+{{- end -}}
+{{- $bus := dig "bus" "url" "" $settings -}}
+{{- $endpoint := dig "traces" "endpoint" "" $settings -}}
+{{- if or (and $bus (not (contains "${secret:" $bus))) (and $endpoint (not (contains "${secret:" $endpoint))) -}}
+{{- fail (printf "%s: settings.bus.url and settings.traces.endpoint are secrets, and a ConfigMap is none: refer to a secret as ${secret:NAME}, or make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_URL or GOCONDUCTOR_TRACES_ENDPOINT" $place) -}}
 {{- end -}}
 {{- range $bus, $options := dig "bus" "others" dict $settings -}}
-{{- if dig "url" "" $options -}}
-{{- fail (printf "%s: settings.bus.others.%s.url is a secret, and a ConfigMap is none: make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_OTHERS__%s__URL" $place $bus (upper $bus)) -}}
+{{- $url := dig "url" "" $options -}}
+{{- if and $url (not (contains "${secret:" $url)) -}}
+{{- fail (printf "%s: settings.bus.others.%s.url is a secret, and a ConfigMap is none: refer to a secret as ${secret:NAME}, or make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_OTHERS__%s__URL" $place $bus (upper $bus)) -}}
 {{- end -}}
 {{- end -}}
 {{- with .workload.autoscaling -}}

@@ -93,6 +93,10 @@ spec:
         - {name: GOCONDUCTOR_METRICS_INSECURE, value: "true"}
         - {name: GOCONDUCTOR_METRICS_PORT, value: {{ $values.metrics.port | quote }}}
         {{- end }}
+        {{- if $values.wrappingKeys.secret.name }}
+        - {name: GOCONDUCTOR_SECRETS_KIND, value: file}
+        - {name: GOCONDUCTOR_SECRETS_OPTIONS__PATH, value: /etc/goconductor-keys/{{ $values.wrappingKeys.secret.key }}}
+        {{- end }}
         {{- if $isServer }}
         {{- if .workload.rest.exposed }}
         - {name: GOCONDUCTOR_REST_HOST, value: "0.0.0.0"}
@@ -151,6 +155,9 @@ spec:
       volumeMounts:
         - {name: settings, mountPath: /etc/goconductor, readOnly: true}
         - {name: tmp, mountPath: /tmp}
+        {{- if $values.wrappingKeys.secret.name }}
+        - {name: wrapping-keys, mountPath: /etc/goconductor-keys, readOnly: true}
+        {{- end }}
         {{- with .workload.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -159,6 +166,10 @@ spec:
       configMap: {name: {{ include "goconductor.fullname" .root }}-{{ .name }}}
     - name: tmp
       emptyDir: {}
+    {{- if $values.wrappingKeys.secret.name }}
+    - name: wrapping-keys
+      secret: {secretName: {{ $values.wrappingKeys.secret.name }}, defaultMode: 0440}
+    {{- end }}
     {{- with .workload.volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
