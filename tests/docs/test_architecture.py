@@ -28,6 +28,16 @@ def test_the_files_that_it_names_are_there() -> None:
     assert [name for name in sorted(named) if not any((folder / name).exists() for folder in folders)] == []
 
 
+def test_the_files_that_the_lists_of_changes_name_are_there() -> None:
+    """Who renames a file finds the list of CONTRIBUTING.md that names it; ``pulsar`` is the example of what is to be written."""
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Change the tables")[0]
+    named = set(re.findall(r"`((?:[a-z_.]+/)+[a-z0-9_]+\.\w+|(?:[a-z_.]+/)+)`", page))
+    folders = (ROOT, PACKAGE, ROOT / "tests" / "simulation")
+    gone = [name for name in sorted(named) if "pulsar" not in name and not any((folder / name).exists() for folder in folders)]
+    assert len(named) > 80, "the pattern finds what the page names"
+    assert gone == []
+
+
 def test_every_part_of_the_package_has_its_place_in_the_bands() -> None:
     bands = PAGE.partition("## ")[0]
     parts = {path.stem for path in PACKAGE.iterdir() if path.stem not in {"__init__", "__pycache__", "py"}}
