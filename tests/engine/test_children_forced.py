@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from goconductor import Saga
+from goconductor import Lock, Saga
 from goconductor.engine.children import Children
+from goconductor.errors import RequestRefusedError
 from goconductor.lifecycle.facts.events import SignalReceived, TerminationRequested
 from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.saga.ids import CHILDREN_NAMESPACE, child_key
@@ -75,3 +76,19 @@ async def test_a_start_that_was_on_its_way_may_come_late_and_the_saga_says_so(
     await world.live(120.0)
     child = await child_of(node, await world.state(saga_id))
     assert (child.status, shop.packed) == (SagaStatus.COMPLETED, ["lamp"])
+
+
+async def test_locks_are_not_given_up_while_a_child_works_under_them(world: World) -> None:
+    shop = Shop()
+    node = await world.node(shop.steps)
+    order: Saga[Any, Any] = Saga("order")
+    order.saga(shop.approved, inputs={"name": order.input.name}, locks=[Lock("shelf")])
+    saga_id = await world.start(order, {"name": "lamp"})
+    await world.live(1.0)
+    with pytest.raises(RequestRefusedError, match="would go on without them: terminate that one first"):
+        await node.request(saga_id, FORCED)
+    child = await child_of(node, await world.state(saga_id))
+    await node.request(child.saga_id, FORCED)
+    await world.live(1.0)
+    assert (await world.state(child.saga_id)).status is SagaStatus.TERMINATED
+    assert (await world.state(saga_id)).phase is not SagaStatus.RUNNING  # a child that was terminated is the failure of its step

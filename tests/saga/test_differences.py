@@ -119,6 +119,14 @@ def test_what_holds_a_saga_is_called_as_it_was_written() -> None:
     assert found.summary == "A running saga could go on under the new version while none of these steps has begun: ship."
 
 
+def test_of_a_large_group_the_first_steps_are_named() -> None:
+    group = {"id": "g", "steps": [{"id": f"s{number}", "run": "shop.x"} for number in range(12)]}
+    old, new = [read({"name": "order", "steps": steps}) for steps in ([step("a")], [step("a"), group])]
+    (told,) = differences(plan(old), plan(new))
+    assert told.startswith("group 'g' is new, at the beginning, with 'g.s0', 'g.s1'")
+    assert told.endswith("'g.s7' and 4 more")
+
+
 def test_a_step_that_becomes_a_group_is_told_as_one() -> None:
     old, new = [read({"name": "order", "steps": [each]}) for each in (step("a"), {"id": "a", "steps": [step("b"), step("c")]})]
     told = differences(plan(old), plan(new))

@@ -15,7 +15,8 @@ run of it can have an effect. What had happened by then stays, and is recorded. 
 - A saga that a step has started is terminated as well, and its end is awaited.
 - A rewind ends where it stands.
 - By force the saga ends at once, and no key is written. This is for owners that do not come back.
-  A saga that a step has started goes on then. Where locks are held for it, the request is refused.
+  A saga that a step has started goes on then, and one that was about to start may begin yet: a late effect. What was held is
+  released. Where locks are held for a saga at work, the request is refused.
 
 A failure that an attempt reports while its keys are being written is dropped: the journal will say the same.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,8 @@ from goconductor.saga.writing.groups.forms import Case, WrittenStep, below, of_p
 from goconductor.saga.writing.groups.parts import Parts, every
 from goconductor.saga.writing.groups.restoring import in_full
 
+NAMES_MAX = 8
+"""Number of steps of a group, or a case, that are named."""
 VALUE_CHARACTERS_MAX = 80
 """Characters of a value that are shown."""
 
@@ -82,13 +85,13 @@ def _of_steps(
         roles: those of each step that is in both.
     """
     before, after = dict(_parts(old)), dict(_parts(new))
-    for name, part in before.items():
+    for place, (name, part) in enumerate(before.items()):
         if name not in after and not _is_told(name, before, after):
-            yield f"{part.kind} {name!r} is gone{_with(name, before)}"
-    for name, part in after.items():
+            yield f"{part.kind} {name!r} is gone{_with(name, islice(before.items(), place + 1, None))}"
+    for place, (name, part) in enumerate(after.items()):
         if name not in before and not _is_told(name, after, before):
-            place = f", after {_list(part.after)}" if part.after else ""
-            yield f"{part.kind} {name!r} is new{place or _at_the_beginning(part)}{_with(name, after)}"
+            where = f", after {_list(part.after)}" if part.after else _at_the_beginning(part)
+            yield f"{part.kind} {name!r} is new{where}{_with(name, islice(after.items(), place + 1, None))}"
     for name, part in before.items():
         if name in after:
             yield from (f"{part.kind} {name!r}: {change}" for change in _of_part(part, after[name], roles.get(name)))
@@ -100,9 +103,12 @@ def _is_told(name: str, here: Mapping[str, _Part], there: Mapping[str, _Part]) -
     return above in here and (above not in there or _is_told(above, here, there))
 
 
-def _with(name: str, parts: Mapping[str, _Part]) -> str:
-    inside = [each for each, part in parts.items() if each.startswith(f"{name}.") and part.kind == "step"]
-    return f", with {_list(inside)}" if inside else ""
+def _with(name: str, later: Iterable[tuple[str, _Part]]) -> str:
+    """Return the steps in a part, in words. They stand right behind it."""
+    inside = takewhile(lambda named: named[0].startswith(f"{name}."), later)
+    steps = [each for each, part in inside if part.kind == "step"]
+    more = f" and {len(steps) - NAMES_MAX:,} more" if len(steps) > NAMES_MAX else ""
+    return f", with {_list(steps[:NAMES_MAX])}{more}" if steps else ""
 
 
 def _at_the_beginning(part: _Part) -> str:

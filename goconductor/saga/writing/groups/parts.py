@@ -32,9 +32,11 @@ class Parts:
         self.groups: dict[str, str] = {}
         self.switches: dict[str, tuple[str, ...]] = {}
         self._note(steps, "")
-        ends = Names(steps, full_names=True).ends
-        frames = ((name, each) for name, each in ends.items() if each != (name,))
-        self._frames = sorted(frames, key=lambda frame: (-len(frame[1]), len(frame[0])))
+        self._frames: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+        """By the first of its ends each group, switch and case, with all its ends."""
+        for name, ends in Names(steps, full_names=True).ends.items():
+            if ends and ends != (name,):
+                self._frames.setdefault(ends[0], []).append((name, ends))
 
     def _note(self, steps: Iterable[WrittenStep], path: str) -> None:
         for step in steps:
@@ -54,19 +56,20 @@ class Parts:
             names: of the steps that it comes after.
             own: the name of the step; what it stands in is not named.
         """
-        left = list(names)
-        for name, ends in self._frames:
-            if not own.startswith(f"{name}.") and all(end in left for end in ends):
-                place = left.index(ends[0])
-                left[place] = name
-                left = [each for each in left if each not in ends or each == name]
-        return left
+        present = dict.fromkeys(names)
+        frames = (frame for name in present for frame in self._frames.get(name, ()) if not own.startswith(f"{frame[0]}."))
+        called: dict[str, str] = {}
+        """For the first end of each frame that is named its name, and for the other ends nothing."""
+        for name, ends in sorted(frames, key=lambda frame: (-len(frame[1]), len(frame[0]))):
+            if all(end in present and end not in called for end in ends):
+                called |= dict.fromkeys(ends, "") | {ends[0]: name}
+        return [each for name in present if (each := called.get(name, name))]
 
     def begun(self, names: Collection[str]) -> list[str]:
         """Return steps without those that cannot begin before another one of them: a group begins with its condition."""
         heads = {self.groups.get(name, name) for name in names if name in self.groups or name in self.switches}
         called = dict.fromkeys(self.groups.get(name, name) for name in names)
-        return [name for name in called if not any(name.startswith(f"{head}.") for head in heads)]
+        return [name for name in called if heads.isdisjoint(_around(name))]
 
     def without(self, step: str, output: Callable[[str], Any]) -> str | None:
         """Return why a step was skipped, where that was decided by what it stands in, from the outside in.
@@ -93,6 +96,12 @@ class Parts:
     @staticmethod
     def _taken(case: Any) -> str:
         return "took none of its cases" if case is None else f"took case {case}"
+
+
+def _around(name: str) -> Iterator[str]:
+    """Yield the full names of what a step, or a part, stands in, from the outside in."""
+    path = name.split(".")
+    yield from (".".join(path[:length]) for length in range(1, len(path)))
 
 
 def _answer(answer: Any) -> str:
