@@ -11,14 +11,12 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
 from goconductor.control.doors.conductor import Conductor
 from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
-from goconductor.control.sagas.starting import start_fire
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
 from goconductor.engine.node import Node
@@ -31,25 +29,15 @@ from goconductor.errors import (
     check_seconds,
     check_type,
 )
-from goconductor.leaves import chosen_election, make_store, makes_of_buses
+from goconductor.leading import recovering
+from goconductor.leaves import make_store
 from goconductor.nodes import check_name, introduce, make_node, make_system_node
 from goconductor.observe import logs
-from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Metrics
 from goconductor.observing import observed
 from goconductor.ports.health import Examinable
 from goconductor.ports.store import Store
-from goconductor.recovery.beside import beside
-from goconductor.recovery.chaining import Chaining
-from goconductor.recovery.feed.cloud_events import Wish
-from goconductor.recovery.feed.publishing import Publishing
-from goconductor.recovery.leadership import Leadership
-from goconductor.recovery.retention import Retaining
-from goconductor.recovery.scheduling import Scheduling
-from goconductor.recovery.sweep import Sweeper
-from goconductor.recovery.vacuum_watch import VacuumWatch
 from goconductor.redaction import logger_of
-from goconductor.switchover.bus import SwitchableBus
 from goconductor.system.checking import SYSTEM
 
 if TYPE_CHECKING:
@@ -262,7 +250,7 @@ async def _opened(
                 introduce(settings, node)
             for each in nodes[1:]:  # a server is of use before its bus is there, and steps are not
                 beside = create_guarded_task(_open_beside(settings, each), name="the steps of system")
-            async with _recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
+            async with recovering(settings, node, measured, wanted) if recovers else contextlib.nullcontext():
                 opened = node
                 try:
                     async with _reading(registry, node):
@@ -311,55 +299,3 @@ async def _signalled() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-@asynccontextmanager
-async def _recovering(settings: Settings, node: Node, metrics: Metrics, wanted: Callable[[], bool]) -> AsyncIterator[None]:
-    recovery = settings.recovery
-    bus = node.bus
-    unfit = (lambda: bus.left_behind) if isinstance(bus, SwitchableBus) else bool
-    election = chosen_election(settings, node.store, lambda: node.instance.serial, node.clock, unfit=unfit)
-    sweeper = Sweeper(
-        node,
-        interval_seconds=recovery.sweep_interval_seconds,
-        lease_seconds=settings.participant.lease_seconds,
-        batch=recovery.batch,
-    )
-    publishing = _publishing(settings, node)
-    leader_metrics = metrics.leader = LeaderMetrics(
-        node, wanted=wanted, waiting=sweeper.resent.waiting, unpublished=lambda: None if publishing is None else publishing.lag
-    )
-    told = None if publishing is None else publishing.reached
-    leadership = Leadership(
-        election,
-        candidate=node.name,
-        lead=election.while_chosen(
-            beside(
-                sweeper.lead,
-                Retaining(node, **settings.retention.model_dump(), told=told).keep,
-                VacuumWatch(node).watch,
-                Chaining(node).keep,
-                Scheduling(node, partial(start_fire, node), sagas_days=settings.retention.sagas_days).fire,
-                *([] if publishing is None else [publishing.publish]),
-            )
-        ),
-        clock=node.clock,
-        term_seconds=recovery.term_seconds,
-        on_change=leader_metrics.on_term,
-    )
-    await leadership.open()
-    running = create_guarded_task(leadership.run(), name="leadership")
-    try:
-        yield
-    finally:
-        await end(running)
-        await leader_metrics.close()
-        await election.close()
-
-
-def _publishing(settings: Settings, node: Node) -> Publishing | None:
-    events = settings.events
-    if events.topic is None:
-        return None
-    bus = None if events.bus is None else makes_of_buses(settings)[events.bus]
-    return Publishing(node, events.topic, Wish(events.types, bodies=events.bodies), bus=bus)
