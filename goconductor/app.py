@@ -173,7 +173,7 @@ async def migrate(settings: Settings) -> None:
     """
     tables = make_store(settings, "migrate")
     if (make := getattr(tables, "migrate", None)) is not None:
-        await make(feed=settings.events.topic is not None or settings.events.watch)
+        await make(feed=settings.events.topic is not None or settings.events.watch or settings.webhooks.enabled)
 
 
 @asynccontextmanager

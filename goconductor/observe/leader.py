@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from goconductor.lifecycle.facts.status import SagaStatus
 from goconductor.messages.topics import steps_topic
 from goconductor.observe.metric_types import Gauge
 from goconductor.ports.bus_metrics import Lag, MeasuredBus
-from goconductor.ports.store import FeedLag, StoreMetrics
+from goconductor.ports.store import FeedLag, StoreMetrics, WebhookQueue
 from goconductor.redaction import logger_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class LeaderMetrics:
         wanted: answers whether anybody measures; if not, nothing is read.
         waiting: answers how many sagas wait for each step that was sent again.
         unpublished: answers what of the events is not published yet; None where nobody publishes them.
+        webhooks: answers what webhooks are still to get; None where nobody sends to any, or it is not counted yet.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class LeaderMetrics:
         wanted: Callable[[], bool] = lambda: True,
         waiting: Callable[[], Mapping[Owner, int]] = dict,
         unpublished: Callable[[], FeedLag | None] = lambda: None,
+        webhooks: Callable[[], Sequence[WebhookQueue] | None] = lambda: None,
     ) -> None:
         self.unpublished = unpublished
+        self.webhooks = webhooks
         self._wanted = wanted
         self._waiting = waiting
         self._node = node
@@ -145,6 +148,8 @@ class LeaderMetrics:
                 left.entries,
             )
             yield _gauge("goconductor_events_unpublished_seconds", "Age of the oldest of these.", left.seconds)
+        if (queues := self.webhooks()) is not None:
+            yield from _of_webhooks(queues)
         yield Gauge(
             "goconductor_steps_unoffered",
             "Sagas that wait for a step while no living instance offers it; up to 500 each.",
@@ -228,3 +233,21 @@ class LeaderMetrics:
 
 def _gauge(name: str, help: str, value: float) -> Gauge:
     return Gauge(name, help, [((), value)])
+
+
+def _of_webhooks(queues: Sequence[WebhookQueue]) -> Iterator[Gauge]:
+    yield _gauge(
+        "goconductor_webhook_deliveries_waiting",
+        "Deliveries that webhooks are still to get; up to 10,000 each.",
+        sum(each.waiting for each in queues),
+    )
+    yield _gauge(
+        "goconductor_webhook_deliveries_waiting_seconds",
+        "Age of the oldest of these.",
+        max((each.oldest_seconds for each in queues), default=0.0),
+    )
+    yield _gauge(
+        "goconductor_webhook_deliveries_dead",
+        "Deliveries that were given up, kept; up to 10,000 each.",
+        sum(each.dead for each in queues),
+    )

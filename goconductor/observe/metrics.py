@@ -79,6 +79,13 @@ NODE_METRICS = (
     ),
     NodeMetric("goconductor_events_appended", "Events brought into the log.", {"events": ""}),
     NodeMetric("goconductor_events_published", "Events of the log that the leader has published.", {"events_published": ""}),
+    NodeMetric("goconductor_webhooks_queued", "Deliveries that this process has queued for webhooks.", {"webhooks_queued": ""}),
+    NodeMetric(
+        "goconductor_webhook_attempts",
+        "Attempts at webhooks of this process: delivered, failed, or dead, which is failed for the last time.",
+        {"webhooks_delivered": "delivered", "webhooks_failed": "failed", "webhooks_dead": "dead"},
+        "outcome",
+    ),
     NodeMetric("goconductor_events_dropped", "Superseded events: late or repeated.", {"events_dropped": ""}),
     NodeMetric(
         "goconductor_steps_given_up",

@@ -71,9 +71,11 @@ class Guard:
     Args:
         hosts: entries of the settings, as :func:`split_host` reads them; none allows every host with a public address.
         networks: address ranges that are allowed although they are not public.
+        section: of the settings that these come from, for what is said of a refusal.
     """
 
-    def __init__(self, hosts: Sequence[str] = (), networks: Sequence[Network] = ()) -> None:
+    def __init__(self, hosts: Sequence[str] = (), networks: Sequence[Network] = (), *, section: str = "system") -> None:
+        self._section = section
         self._hosts = [split_host(entry) for entry in hosts]
         self._networks = networks
 
@@ -85,9 +87,11 @@ class Guard:
         """
         place = f"[{host}]" if ":" in host else host
         if self._hosts and not any(_means(entry, host) for entry, _ in self._hosts):
-            raise RefusedError(f"{place} may not be called: it is not among system.hosts; add it there if it should be")
+            raise RefusedError(f"{place} may not be called: it is not among {self._section}.hosts; add it there if it should be")
         if port not in PORTS and not any(_means(entry, host) and port == allowed for entry, allowed in self._hosts):
-            raise RefusedError(f"port {port} of {place} may not be called; add '{place}:{port}' to system.hosts if it should be")
+            raise RefusedError(
+                f"port {port} of {place} may not be called; add '{place}:{port}' to {self._section}.hosts if it should be"
+            )
 
     def allows(self, address: Address) -> bool:
         """Return whether an address may be connected to."""
@@ -118,7 +122,7 @@ class Guard:
         if not allowed:
             raise RefusedError(
                 f"{host} has no address that may be called: none is public; "
-                "if it should be called, add the range of its address to system.networks"
+                f"if it should be called, add the range of its address to {self._section}.networks"
             )
         return allowed
 

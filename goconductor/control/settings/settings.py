@@ -56,6 +56,7 @@ from goconductor.control.settings.sections import (
     SystemSettings,
     TracesSettings,
 )
+from goconductor.control.settings.webhooks import WebhookSettings
 from goconductor.control.yaml_reader import SETTINGS_BYTES_MAX, DocumentError, read_yaml
 from goconductor.errors import ConfigurationError, check_type
 from goconductor.saga.types.complaints import unfit
@@ -111,6 +112,7 @@ class Settings(Section):
     gateway: GatewaySettings = GatewaySettings()
     definitions: DefinitionSettings = DefinitionSettings()
     events: EventSettings = EventSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     system: SystemSettings = SystemSettings()
     secrets: SecretSettings = SecretSettings()

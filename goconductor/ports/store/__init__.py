@@ -15,6 +15,7 @@ from goconductor.ports.store.leading.recovery import Recovery, Sweep
 from goconductor.ports.store.leading.retention import Cursor, Forgettable, Forgotten, Retention
 from goconductor.ports.store.leading.schedules import DueSchedules, ScheduleRow, Schedules
 from goconductor.ports.store.leading.terms import Term, Terms
+from goconductor.ports.store.leading.webhooks import Attempted, Delivery, NewDelivery, WebhookQueue, WebhookRow, Webhooks
 from goconductor.ports.store.log.appends import BATCHES_AT_ONCE, Append, Log, Outcome, SignalId, Verdict
 from goconductor.ports.store.log.head import Head, Known, LogEntry, Tail
 from goconductor.ports.store.log.leases import Acquire, Acquired, Lease, LeaseKey, Leases, Take
@@ -37,6 +38,7 @@ __all__ = [
     "Acquire",
     "Acquired",
     "Append",
+    "Attempted",
     "Audit",
     "AuditRow",
     "AuditWanted",
@@ -46,6 +48,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Definitions",
+    "Delivery",
     "DueSchedules",
     "Failovers",
     "Feed",
@@ -74,6 +77,7 @@ __all__ = [
     "Looked",
     "Loss",
     "Metrics",
+    "NewDelivery",
     "Note",
     "Outcome",
     "Page",
@@ -107,6 +111,9 @@ __all__ = [
     "Transaction",
     "Verdict",
     "Wanted",
+    "WebhookQueue",
+    "WebhookRow",
+    "Webhooks",
     "Woken",
     "cursor_of",
     "id_bound",

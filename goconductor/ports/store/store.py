@@ -14,6 +14,7 @@ from goconductor.ports.store.leading.recovery import Recovery
 from goconductor.ports.store.leading.retention import Retention
 from goconductor.ports.store.leading.schedules import Schedules
 from goconductor.ports.store.leading.terms import Terms
+from goconductor.ports.store.leading.webhooks import Webhooks
 from goconductor.ports.store.log.appends import Log
 from goconductor.ports.store.log.leases import Leases
 from goconductor.ports.store.log.locks import Locks
@@ -73,6 +74,8 @@ class Store(Protocol):
     def failovers(self) -> Failovers: ...
     @property
     def feed(self) -> Feed: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -110,6 +110,17 @@ def messages(told: Told, topic: str, wish: Wish, *, small: bool = False) -> list
     ]
 
 
+def message_name(told: Told, kind: str) -> str:
+    """Return the id of one CloudEvent, which never changes.
+
+    Args:
+        told: the event.
+        kind: its type, without the prefix.
+    """
+    name = f"{told.entry.saga_id}.{told.entry.entry.event_id}"
+    return name if kind.startswith(OF_LOG) else f"{name}.{told.status}"
+
+
 def encoded(told: Told, kind: str, wish: Wish, *, small: bool = False) -> bytes:
     """Return one CloudEvent as bytes.
 
@@ -120,7 +131,6 @@ def encoded(told: Told, kind: str, wish: Wish, *, small: bool = False) -> bytes:
         small: whether the body is left out, as it is too large.
     """
     entry, saga_id = told.entry.entry, str(told.entry.saga_id)
-    name = f"{saga_id}.{entry.event_id}"
     data = EventData(
         saga_id=saga_id,
         saga=told.entry.saga,
@@ -140,7 +150,7 @@ def encoded(told: Told, kind: str, wish: Wish, *, small: bool = False) -> bytes:
     return msgspec.json.encode(
         CloudEvent(
             specversion="1.0",
-            id=name if kind.startswith(OF_LOG) else f"{name}.{told.status}",
+            id=message_name(told, kind),
             source=f"/{PREFIX}/sagas/{told.entry.saga}",
             type=f"{PREFIX}.{kind}",
             subject=saga_id,

@@ -15,6 +15,7 @@ from goconductor.ports.store import (
     AuditRow,
     Choice,
     DeadLetter,
+    Delivery,
     FeedPosition,
     Head,
     Instance,
@@ -32,6 +33,7 @@ from goconductor.ports.store import (
     Sweep,
     Tail,
     Term,
+    WebhookRow,
 )
 from goconductor.ports.store.log.notes import unwritten, written
 
@@ -98,6 +100,11 @@ class Data:
         self.written: list[tuple[UUID, LogEntry]] = []
         """All events of all sagas, in the order in which they were written."""
         self.feeds: dict[str, FeedPosition] = {}
+        self.webhooks: dict[int, WebhookRow] = {}
+        self.webhook_numbers = count(1)
+        self.deliveries: dict[int, Delivery] = {}
+        """What webhooks are still to get, in the order in which it came."""
+        self.delivery_numbers = count(1)
         self.api_keys: dict[str, KeyRow] = {}
         self.secrets: dict[str, SecretRow] = {}
         self.audit: list[AuditRow] = []

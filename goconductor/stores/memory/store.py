@@ -32,6 +32,7 @@ from goconductor.ports.store import (
     Secrets,
     Starts,
     Terms,
+    Webhooks,
 )
 from goconductor.stores.memory.data import Data
 from goconductor.stores.memory.leading.audit import MemoryAudit
@@ -44,6 +45,7 @@ from goconductor.stores.memory.leading.recovery import MemoryRecovery
 from goconductor.stores.memory.leading.retention import MemoryRetention
 from goconductor.stores.memory.leading.schedules import MemorySchedules
 from goconductor.stores.memory.leading.terms import MemoryTerms
+from goconductor.stores.memory.leading.webhooks import MemoryWebhooks
 from goconductor.stores.memory.log.appends import MemoryLog
 from goconductor.stores.memory.log.leases import MemoryLeases
 from goconductor.stores.memory.log.locks import MemoryLocks
@@ -85,6 +87,7 @@ class MemoryStore:
         self.schedules: Schedules = MemorySchedules(self.data)
         self.failovers: Failovers = MemoryFailovers(self.data)
         self.feed: Feed = MemoryFeed(self.data)
+        self.webhooks: Webhooks = MemoryWebhooks(self.data)
         self.audit: Audit = MemoryAudit(self.data)
         self.choices: Choices = MemoryChoices(self.data)
         self.metrics: Metrics | None = MemoryMetrics(self.data)

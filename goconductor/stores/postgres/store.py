@@ -29,6 +29,7 @@ from goconductor.stores.postgres.leading.recovery import PostgresRecovery
 from goconductor.stores.postgres.leading.retention import RetentionWalk
 from goconductor.stores.postgres.leading.schedules import ScheduleTable
 from goconductor.stores.postgres.leading.terms import TermTable
+from goconductor.stores.postgres.leading.webhooks import WebhookTables
 from goconductor.stores.postgres.log.appends import PostgresLog
 from goconductor.stores.postgres.log.callers import Callers
 from goconductor.stores.postgres.log.leases import PostgresLeases
@@ -138,6 +139,7 @@ class PostgresStore:
         self.locks = LockTable(self._others, address, max(1, connections // 2))
         self.schedules = ScheduleTable(self._others, address)
         self.feed = LogFeed(self._others, address, self.failovers)
+        self.webhooks = WebhookTables(self._others, address)
         self.audit = AuditTable(self._others, address)
         self.choices = ChoiceTable(self._others, address)
         self.metrics = PostgresMetrics(self._others, address)

@@ -73,6 +73,7 @@ async def exchange(
     body_bytes_max: int,
     seconds_left: float,
     context: ssl.SSLContext | None = None,
+    cut: bool = False,
 ) -> Answer:
     """Send a request to the first address that takes a connection, and read the answer.
 
@@ -82,6 +83,7 @@ async def exchange(
         body_bytes_max: greatest size of the answer's body, in bytes.
         seconds_left: until the caller ends this. An address that does not answer leaves the others their part of it.
         context: what certificates are checked by; None takes :func:`tls`.
+        cut: whether a body that is larger is cut off in place of refused.
 
     Raises:
         TemporaryError: nobody takes the connection, it is lost, or what comes is no HTTP.
@@ -89,7 +91,7 @@ async def exchange(
     """
     reader, writer = await _connected(request, addresses, seconds_left, context)
     try:
-        return await _answer(request, reader, writer, body_bytes_max)
+        return await _answer(request, reader, writer, body_bytes_max, cut=cut)
     except OSError as error:
         raise TemporaryError(f"the connection to {request.authority} was lost: {_text(error)}") from None
     except h11.RemoteProtocolError as error:
@@ -120,7 +122,9 @@ async def _connected(
     raise TemporaryError(f"{request.authority} takes no connection: {problem}")
 
 
-async def _answer(request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body_bytes_max: int) -> Answer:
+async def _answer(
+    request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body_bytes_max: int, *, cut: bool
+) -> Answer:
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
     headers = [
         ("Host", request.authority),
@@ -147,6 +151,8 @@ async def _answer(request: Request, reader: asyncio.StreamReader, writer: asynci
                 answer = event
             case h11.Data():
                 body += event.data
+                if len(body) > body_bytes_max and cut and answer is not None:
+                    return Answer(answer.status_code, _joined(answer), bytes(body[:body_bytes_max]))
                 if len(body) > body_bytes_max:
                     raise PermanentError(
                         f"the answer of {request.authority} is more than {body_bytes_max:,} bytes, and was cut off; "

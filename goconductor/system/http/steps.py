@@ -168,12 +168,12 @@ def _unexpected(call: Call, what: str, answer: Answer, secrets: Iterable[str]) -
     if 300 <= answer.status < 400:
         problem += "; redirects are not followed: call the place itself"
     if not call.is_final(answer.status):
-        return TemporaryError(problem, delay_seconds=_retry_after(answer))
+        return TemporaryError(problem, delay_seconds=retry_after(answer))
     said_no = 400 <= answer.status < 500  # after any other status something may have happened: 303 answers a POST that was done
     return RefusedError(problem) if said_no else PermanentError(problem)
 
 
-def _retry_after(answer: Answer) -> float | None:
+def retry_after(answer: Answer) -> float | None:
     """Return how long an answer asks to wait, in seconds (RFC 9110, section 10.2.3); None where it says nothing readable."""
     text = answer.headers.get("retry-after", "")
     if text.isdecimal():

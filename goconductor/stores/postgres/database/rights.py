@@ -30,6 +30,8 @@ NEEDS = {
     "choices": (SELECT, INSERT, UPDATE),
     "schedules": (SELECT, INSERT, UPDATE, DELETE),
     "feeds": (SELECT, INSERT, UPDATE),
+    "webhooks": (SELECT, INSERT, UPDATE, DELETE),
+    "webhook_deliveries": (SELECT, INSERT, UPDATE, DELETE),
     "api_keys": (SELECT, INSERT, UPDATE),
     "secrets": (SELECT, INSERT, UPDATE),
     "audit": (SELECT, INSERT, UPDATE, DELETE),

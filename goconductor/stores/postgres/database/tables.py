@@ -316,6 +316,40 @@ def _other_tables(meta: MetaData) -> None:
         Column("xid", XID8, nullable=False, server_default=text("pg_current_xact_id()")),
     )
     Table(
+        "webhooks",
+        meta,
+        Column("webhook_id", BigInteger, Identity(), primary_key=True),
+        _text("namespace"),
+        _text("name"),
+        Column("tag", BigInteger, nullable=False),
+        _text("body"),
+        _moment("created_at", now=True),
+        Column("delivered", BigInteger, nullable=False, server_default=text("0")),
+        Column("failed", BigInteger, nullable=False, server_default=text("0")),
+        _moment("delivered_at", null=True),
+        _moment("failing_since", null=True),
+        Column("problem", Text, nullable=False, server_default=text("''")),
+        Index("webhooks_name", "namespace", "name", unique=True),
+    )
+    Table(
+        "webhook_deliveries",
+        meta,
+        Column("delivery_id", BigInteger, Identity(), primary_key=True),
+        Column(
+            "webhook_id",
+            ForeignKey("webhooks.webhook_id", name="webhook_deliveries_webhook", ondelete="CASCADE"),
+            nullable=False,
+        ),
+        _text("message_id"),
+        _text("body"),
+        _moment("created_at", now=True),
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("due_at", TIMESTAMP(timezone=True), server_default=text("clock_timestamp()")),
+        Column("problem", Text, nullable=False, server_default=text("''")),
+        Index("webhook_deliveries_due", "webhook_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("webhook_deliveries_dead", "webhook_id", "delivery_id", postgresql_where=text("due_at IS NULL")),
+    )
+    Table(
         "api_keys",
         meta,
         _text("key_id", primary_key=True),

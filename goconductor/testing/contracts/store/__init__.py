@@ -7,6 +7,7 @@ from goconductor.testing.contracts.store.appending import AppendContract
 from goconductor.testing.contracts.store.leading.auditing import AuditContract
 from goconductor.testing.contracts.store.leading.choosing import ChoicesContract
 from goconductor.testing.contracts.store.leading.feeding import FeedContract
+from goconductor.testing.contracts.store.leading.hooking import WebhooksContract
 from goconductor.testing.contracts.store.leading.recovering import RecoveryContract
 from goconductor.testing.contracts.store.leading.retaining import RetentionContract
 from goconductor.testing.contracts.store.leading.scheduling import SchedulesContract
@@ -42,6 +43,7 @@ class StoreContract(
     ChoicesContract,
     SchedulesContract,
     FeedContract,
+    WebhooksContract,
     KeysContract,
     SecretsContract,
     AuditContract,
