@@ -80,7 +80,8 @@ class Sending:
         self._forget()
 
     def _forget(self) -> None:
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self.running: dict[int, asyncio.Task[None]] = {}
+        """The attempts, by the numbers of their deliveries, until what became of them is written."""
         self._of_endpoint: Counter[int] = Counter()
         self._become: list[Attempted] = []
         self._rests: dict[int, tuple[float, int]] = {}
@@ -88,6 +89,11 @@ class Sending:
         self._measured_at: float | None = None
         self.queues: list[WebhookQueue] | None = None
         """What waits, as this process knows while it leads."""
+
+    async def stop(self) -> None:
+        """End all attempts. What became of them is not written; they come again."""
+        await end(*self.running.values())
+        self._forget()
 
     def wake(self) -> None:
         """Look at the queues at once."""
@@ -117,8 +123,7 @@ class Sending:
                         logger.exception("webhooks cannot be sent now")
                 await self._wait(doubled(POLL_SECONDS, failures, seconds_max=TROUBLE_SECONDS), wakes=not failures)
         finally:
-            await end(*self._running.values())
-            self._forget()
+            await self.stop()
 
     async def send_once(self, term: LeadTerm) -> int:
         """Write what became of attempts, and begin others. Return how many are running.
@@ -133,10 +138,10 @@ class Sending:
         endpoints = {row.webhook_id: (row, read(row.body)) for row in rows}
         rooms = [(row.webhook_id, room) for row, one in endpoints.values() if (room := self._room(row, one)) > 0]
         if rooms and term.trusted:
-            for delivery in await webhooks.due(rooms, but=[*self._running]):
+            for delivery in await webhooks.due(rooms, but=[*self.running]):
                 self._begin(*endpoints[delivery.webhook_id], delivery, term.epoch)
         await self._keep_house([row.webhook_id for row in rows], term.epoch)
-        return len(self._running)
+        return len(self.running)
 
     def _room(self, row: WebhookRow, endpoint: Endpoint) -> int:
         """Return how many attempts at an endpoint may begin now."""
@@ -149,7 +154,7 @@ class Sending:
     def _begin(self, row: WebhookRow, endpoint: Endpoint, delivery: Delivery, epoch: int) -> None:
         self._of_endpoint[row.webhook_id] += 1
         task = create_guarded_task(self._attempt(row, endpoint, delivery, epoch), name=f"a delivery to webhook {row.name}")
-        self._running[delivery.delivery_id] = task
+        self.running[delivery.delivery_id] = task
         task.add_done_callback(lambda _: self._ended(row.webhook_id))
 
     def _ended(self, webhook_id: int) -> None:
@@ -211,7 +216,7 @@ class Sending:
             await self._node.store.webhooks.settle(become, epoch=epoch)
             del self._become[: len(become)]
             for each in become:
-                self._running.pop(each.delivery_id, None)
+                self.running.pop(each.delivery_id, None)
 
     async def _keep_house(self, webhook_ids: Sequence[int], epoch: int) -> None:
         """Count now and then what waits, and remove what is too old."""
