@@ -25,6 +25,7 @@ from goconductor.cli.commands.installation.secrets import commands_of_secrets
 from goconductor.cli.commands.sagas.saga import commands_of_saga
 from goconductor.cli.commands.schedule import commands_of_schedule
 from goconductor.cli.commands.starting import init
+from goconductor.cli.commands.webhooks import commands_of_webhooks
 from goconductor.cli.running import fail, run, settings_of
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
@@ -47,6 +48,7 @@ cli.add_typer(commands_of_dataflow)
 cli.add_typer(commands_of_flow)
 cli.add_typer(commands_of_schedule)
 cli.add_typer(commands_of_events)
+cli.add_typer(commands_of_webhooks)
 cli.add_typer(commands_of_locks)
 cli.add_typer(commands_of_letters)
 cli.add_typer(commands_of_key)

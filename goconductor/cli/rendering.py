@@ -28,6 +28,7 @@ from goconductor.control.sagas.bulk import BulkReport
 from goconductor.control.sagas.story import Story
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
 from goconductor.control.secrets.keeping import SecretList
+from goconductor.control.webhooks.documents import DeadDeliveries, WebhookDetail, WebhookList
 from goconductor.control.wording import spell
 from goconductor.lifecycle.facts.status import SagaStatus
 
@@ -305,6 +306,36 @@ def locks(page: LockPage) -> Table:
         number = "" if each.number is None else str(each.number)
         stands = "held" if each.held else "waits"
         cells = (each.key, stands, each.mode, str(each.saga_id), _moment(each.since), number, each.status or "gone")
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def webhooks(page: WebhookList) -> Table:
+    """Draw some webhooks, one in a row."""
+    drawn = _columns("webhook", "url", "state", "delivered", "failed", "problem")
+    for each in page.webhooks:
+        cells = (each.name, each.url, each.state.value, f"{each.delivered:,}", f"{each.failed:,}", each.problem)
+        drawn.add_row(*(Text(plain(cell)) for cell in cells))
+    return drawn
+
+
+def webhook(found: WebhookDetail) -> Iterator[Text]:
+    """Yield a webhook: what it is told of, what became of that, and what waits."""
+    yield Text(plain(f"{found.name}  {found.url}"), "bold")
+    told = f"{', '.join(found.definitions) or 'all sagas'}: {', '.join(found.statuses) or 'all ends, and stuck'}"
+    yield Text(plain(f"{told}{f'; {found.description}' if found.description else ''}"))
+    yield Text(plain(f"{found.state}, changed by {found.changed_by or 'somebody'}, signed by {len(found.secrets)} secrets"))
+    counts = f"{found.delivered:,} delivered, {found.failed:,} attempts failed"
+    yield Text(f"{counts}, {found.waiting:,} wait, {found.dead:,} are dead")
+    if found.failing_since is not None:
+        yield Text(plain(f"fails since {_moment(found.failing_since)}: {found.problem}"), "red")
+
+
+def dead_deliveries(page: DeadDeliveries) -> Table:
+    """Draw dead letters of a webhook, one in a row."""
+    drawn = _columns("delivery", "webhook-id", "queued", "attempts", "problem")
+    for each in page.dead_letters:
+        cells = (str(each.delivery_id), each.message_id, _moment(each.created_at), str(each.attempts), each.problem)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 

@@ -23,7 +23,7 @@ from goconductor.rest.http import gate, problems
 from goconductor.rest.http.guard import Guard
 from goconductor.rest.http.head_requests import HeadRequests
 from goconductor.rest.http.stopping import Stopping
-from goconductor.rest.paths import dataflows, definitions, flow, flow_executions, flow_steps, schedules
+from goconductor.rest.paths import dataflows, definitions, flow, flow_executions, flow_steps, schedules, webhooks
 from goconductor.rest.paths.installation import audit, changes, health, installation, keys, secrets, workers
 from goconductor.rest.paths.installation import events as all_events
 from goconductor.rest.paths.sagas import bulk, events, requests, sagas, signals
@@ -77,6 +77,7 @@ def create_app(
     app.include_router(bulk.router(node, settings))
     app.include_router(definitions.router(node, settings))
     app.include_router(schedules.router(node, settings))
+    app.include_router(webhooks.router(node, settings))
     app.include_router(definitions.schema_router())
     app.include_router(flow.router(node, settings))
     app.include_router(flow_steps.router(node, settings))

@@ -24,10 +24,14 @@ from goconductor.control.schedules import requests as schedules
 from goconductor.control.schedules.documents import ScheduleWanted
 from goconductor.control.secrets import keeping
 from goconductor.control.settings.sections import SecretSettings
+from goconductor.control.webhooks import queues
+from goconductor.control.webhooks import requests as webhooks
+from goconductor.control.webhooks.documents import WebhookWanted
 from goconductor.errors import GoConductorError
 from goconductor.keyrings.environment import VARIABLE
 from goconductor.lifecycle.facts.events import PauseRequested
-from goconductor.ports.store import DeadLetter
+from goconductor.ports.store import Attempted, DeadLetter, NewDelivery
+from goconductor.webhooks.address import Rules
 from tests.contracts.wrapping_keys import text_of
 from tests.control.conftest import Bench
 
@@ -50,6 +54,7 @@ LASTS_NOT = {
 READING = {
     *("audit.reading.entries", "audit.reading.verify", "authority.keys.list_keys"),
     *("secrets.keeping.list_secrets", "secrets.keeping.verify_secrets"),
+    *("webhooks.queues.dead_letters", "webhooks.requests.list_webhooks", "webhooks.requests.webhook_detail"),
 }
 """Functions that change nothing, though they need more than the permission to read."""
 IN_PARTS = {"dataflows.runs.run", "sagas.bulk.bulk"}
@@ -89,6 +94,32 @@ def of_schedule(change: Callable[..., Awaitable[object]], *more: object) -> Call
         await change(ANN, bench.node, "nightly", *more)
 
     return call
+
+
+RULES = Rules(enabled=True)
+HOOK = WebhookWanted(url="https://example.com/hooks")
+
+
+def of_webhook(change: Callable[..., Awaitable[object]], *more: object) -> Callable[[Bench], Awaitable[object]]:
+    async def call(bench: Bench) -> None:
+        await webhooks.create(ANN, bench.node, "orders", HOOK, RULES)
+        await change(ANN, bench.node, "orders", *more)
+
+    return call
+
+
+async def redriven(bench: Bench) -> None:
+    hooks = bench.world.store.webhooks
+    await webhooks.create(ANN, bench.node, "orders", HOOK, RULES)
+    row = await hooks.get("default", "orders")
+    assert row is not None
+    await hooks.add(NewDelivery(webhook_id=row.webhook_id, message_id="m", body="{}"))
+    [delivery] = await hooks.due([(row.webhook_id, 1)], but=[])
+    term = await bench.world.store.terms.raise_epoch("leader", 1e9)
+    assert term is not None
+    failed = Attempted(delivery_id=delivery.delivery_id, webhook_id=row.webhook_id, delivered=False)
+    await hooks.settle([failed], epoch=term.epoch)
+    await queues.redrive(ANN, bench.node, "orders")
 
 
 async def activated(bench: Bench) -> None:
@@ -154,6 +185,14 @@ DONE: dict[str, Callable[[Bench], Awaitable[object]]] = {
     "secrets.keeping.delete_secret": deleted,
     "secrets.keeping.rewrap_secrets": rewrapped,
     "secrets.keeping.set_secret": keep,
+    "webhooks.queues.redrive": redriven,
+    "webhooks.queues.send_test": of_webhook(queues.send_test, RULES),
+    "webhooks.requests.create": lambda bench: webhooks.create(ANN, bench.node, "orders", HOOK, RULES),
+    "webhooks.requests.delete": of_webhook(webhooks.delete),
+    "webhooks.requests.pause": of_webhook(webhooks.pause),
+    "webhooks.requests.replace_webhook": of_webhook(webhooks.replace_webhook, HOOK, RULES),
+    "webhooks.requests.resume": of_webhook(webhooks.resume),
+    "webhooks.requests.rotate": of_webhook(webhooks.rotate),
 }
 """A call of each function that changes something."""
 REFUSED: dict[str, Callable[[Bench, UUID], Awaitable[object]]] = {

@@ -41,7 +41,7 @@ CHECKS = [
     "election",
 ]
 CHECKS += ["leader", "instances", "journals", "outboxes", "limits", "choices", "leases", "locks", "failovers", "overdue sagas"]
-CHECKS += ["stuck sagas", "dead letters", "schedules", "events", "audit log", "invariants", "steps"]
+CHECKS += ["stuck sagas", "dead letters", "schedules", "events", "webhooks", "audit log", "invariants", "steps"]
 
 
 class Clinic:

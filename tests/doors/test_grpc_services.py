@@ -17,6 +17,7 @@ from goconductor.control.flows import editing, executing
 from goconductor.control.sagas.bulk import BulkItem, BulkReport
 from goconductor.control.schedules import documents
 from goconductor.control.secrets.keeping import RewrappedSecrets, SecretDetail, SecretList, VerifiedSecrets
+from goconductor.control.webhooks import documents as webhook_documents
 from goconductor.ports.store import DeadLetter
 from tests.doors.conftest import ORDER, Shop
 from tests.doors.over_grpc import METHODS, Caller, value
@@ -52,6 +53,7 @@ def test_each_path_of_rest_is_a_method_here() -> None:
 SHOWN: list[type[BaseModel]] = [
     *(each for each in vars(models).values() if isinstance(each, type) and issubclass(each, models.Document)),
     *(each for each in vars(documents).values() if isinstance(each, type) and issubclass(each, models.Document)),
+    *(each for each in vars(webhook_documents).values() if isinstance(each, type) and issubclass(each, models.Document)),
     *(editing.FlowDetail, editing.FlowStepDetail),
     *(executing.FlowExecution, executing.FlowStepStatus, executing.FlowStepResult),
     *(BulkItem, BulkReport, DefinitionDiff, DataflowRun, KeyDetail, KeyList, MadeKey),

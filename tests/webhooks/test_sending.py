@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -373,3 +375,24 @@ async def test_what_nobody_has_taken_for_long_is_removed(shop: Shop, receiver: S
     await shop.sell()
     await shop.deliver()
     assert (await shop.shown()).waiting == 1
+
+
+async def test_the_receiver_of_the_page_takes_what_is_sent_and_nothing_else(
+    shop: Shop, receiver: Server, monkeypatch: Any
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+    written: dict[str, Any] = {}
+    exec(page.partition('title="receiver.py"\n')[2].partition("```")[0], written)
+    made = await shop.hook(receiver.url)
+    await requests.rotate(ANN, shop.node, "orders")
+    await shop.sell()
+    await shop.deliver()
+    [asked] = receiver.asked
+    monkeypatch.setattr(time, "time", lambda: shop.world.clock.now() + 299.0)
+    assert written["received"](made.secret, asked.headers, asked.body)["type"] == "goconductor.saga.completed"
+    for headers, body in ((asked.headers, asked.body + b" "), (asked.headers | {"webhook-id": "other"}, asked.body)):
+        with pytest.raises(PermissionError):
+            written["received"](made.secret, headers, body)
+    monkeypatch.setattr(time, "time", lambda: shop.world.clock.now() + 301.0)
+    with pytest.raises(PermissionError, match="old"):
+        written["received"](made.secret, asked.headers, asked.body)

@@ -15,6 +15,7 @@ from goconductor.control.doctor.failovers import of_failovers
 from goconductor.control.doctor.findings import Check, CheckOutcome, Diagnosis, Finding, error, split_remedy
 from goconductor.control.doctor.leading.events import of_events
 from goconductor.control.doctor.leading.schedules import of_schedules
+from goconductor.control.doctor.leading.webhooks import of_webhooks
 from goconductor.control.doctor.limits import of_limits
 from goconductor.control.doctor.locks import of_locks
 from goconductor.engine.facts.clock import SystemClock
@@ -53,6 +54,7 @@ OF_STORE = (
     "dead letters",
     "schedules",
     "events",
+    "webhooks",
     "audit log",
     "invariants",
     "steps",
@@ -70,6 +72,7 @@ class Patient:
         bus_apart: whether that one is elsewhere than the store's database; if not, and that is away, it is not asked.
         clock: the time.
         publishes: whether the leader is to publish events.
+        sends: whether it is to send to webhooks.
     """
 
     store: Callable[[], Store]
@@ -78,6 +81,7 @@ class Patient:
     bus_apart: bool = True
     clock: Clock = field(default_factory=SystemClock)
     publishes: bool = False
+    sends: bool = False
 
 
 async def examine(patient: Patient, *, on_check: Callable[[Check], None] = lambda _: None) -> Diagnosis:
@@ -218,6 +222,7 @@ async def _store(store: Store, patient: Patient) -> AsyncIterator[Check]:
         (("dead letters",), lambda: one(sagas.of_letters(store))),
         (("schedules",), lambda: one(of_schedules(store, now))),
         (("events",), lambda: one(of_events(store, published=patient.publishes))),
+        (("webhooks",), lambda: one(of_webhooks(store, now, sent=patient.sends))),
         (("audit log",), lambda: one(sagas.of_audit(store, now))),
         (("invariants", "steps"), live_sagas),
     ]

@@ -11,6 +11,8 @@ from goconductor.control.sagas.requests import StepNotFoundError
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.schedules.requests import ScheduleNotFoundError
 from goconductor.control.secrets.keeping import SecretNotFoundError
+from goconductor.control.webhooks.queues import DeliveryNotFoundError
+from goconductor.control.webhooks.requests import WebhookNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -35,7 +37,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 3
     """The database or the bus cannot be reached, or is not migrated."""
     NOT_FOUND = 4
-    """There is no such saga, step, definition, schedule, API key, secret or dead letter."""
+    """There is no such saga, step, definition, schedule, webhook, API key, secret or dead letter."""
 
 
 _CODES: dict[type[GoConductorError], Exit] = {
@@ -49,6 +51,8 @@ _CODES: dict[type[GoConductorError], Exit] = {
     SchemaError: Exit.UNAVAILABLE,
     PoolerError: Exit.UNAVAILABLE,
     SagaNotFoundError: Exit.NOT_FOUND,
+    WebhookNotFoundError: Exit.NOT_FOUND,
+    DeliveryNotFoundError: Exit.NOT_FOUND,
     StepNotFoundError: Exit.NOT_FOUND,
     DefinitionNotFoundError: Exit.NOT_FOUND,
     DeadLetterNotFoundError: Exit.NOT_FOUND,

@@ -19,6 +19,8 @@ from goconductor.control.sagas.requests import RequestIdReusedError, StepNotFoun
 from goconductor.control.sagas.starting import DefinitionNotFoundError, InputRefusedError
 from goconductor.control.schedules.requests import ScheduleExistsError, ScheduleNotFoundError
 from goconductor.control.secrets.keeping import SecretNotFoundError
+from goconductor.control.webhooks.queues import DeliveryNotFoundError
+from goconductor.control.webhooks.requests import WebhookExistsError, WebhookNotFoundError
 from goconductor.errors import (
     BusUnavailableError,
     ConfigurationError,
@@ -64,6 +66,9 @@ API_KEY_NOT_FOUND = Kind("api-key-not-found", 404, "There is no such API key")
 SECRET_NOT_FOUND = Kind("secret-not-found", 404, "There is no such secret")
 SCHEDULE_NOT_FOUND = Kind("schedule-not-found", 404, "There is no such schedule")
 SCHEDULE_EXISTS = Kind("schedule-exists", 409, "There is a schedule of this name")
+WEBHOOK_NOT_FOUND = Kind("webhook-not-found", 404, "There is no such webhook")
+WEBHOOK_EXISTS = Kind("webhook-exists", 409, "There is a webhook of this name")
+DELIVERY_NOT_FOUND = Kind("delivery-not-found", 404, "The webhook has no such delivery")
 REFUSED = Kind("refused", 409, "The saga's state does not allow this now")
 CHANGED = Kind("changed", 412, "The saga has moved on since you looked at it")
 TOO_LARGE = Kind("too-large", 413, "The body is too large")
@@ -102,6 +107,9 @@ KINDS: dict[type[GoConductorError], Kind] = {
     DeadLetterNotFoundError: DEAD_LETTER_NOT_FOUND,
     ScheduleNotFoundError: SCHEDULE_NOT_FOUND,
     ScheduleExistsError: SCHEDULE_EXISTS,
+    WebhookNotFoundError: WEBHOOK_NOT_FOUND,
+    WebhookExistsError: WEBHOOK_EXISTS,
+    DeliveryNotFoundError: DELIVERY_NOT_FOUND,
     FlowChangedError: FLOW_CHANGED,
     StepExistsError: STEP_EXISTS,
     SagaAlreadyStartedError: KEY_TAKEN,

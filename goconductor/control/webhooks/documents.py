@@ -43,7 +43,7 @@ class WebhookSummary(Document):
     problem: Annotated[str, Field(description="why the last attempt failed")] = ""
 
 
-class SecretDetail(Document):
+class WebhookSecret(Document):
     """One secret by which is signed, without the secret."""
 
     until: Annotated[datetime | None, Field(description="when it ends, after a rotation; null for the present one")] = None
@@ -52,7 +52,7 @@ class SecretDetail(Document):
 class WebhookDetail(WebhookSummary):
     """One webhook."""
 
-    secrets: list[SecretDetail] = Field(description="by which is signed, the newest first")
+    secrets: list[WebhookSecret] = Field(description="by which is signed, the newest first")
     waiting: int = Field(description="number of deliveries that wait; up to 10,000")
     oldest_seconds: float = Field(description="age of the oldest of them")
     dead: int = Field(description="number of dead letters; up to 10,000")
@@ -90,13 +90,13 @@ class DeadDeliveries(Document):
     after: Annotated[int | None, Field(description="ask for the rest with this; null at the end")] = None
 
 
-class Redriven(Document):
+class RedrivenDeliveries(Document):
     """How many are sent again."""
 
     redriven: int = Field(description="number of deliveries that are due now")
 
 
-class SentTest(Document):
+class WebhookTest(Document):
     """What was queued to try a webhook."""
 
     message_id: str = Field(description="its header webhook-id")

@@ -11,7 +11,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.audit.noting import noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
-from goconductor.control.webhooks.documents import DeadDeliveries, DeadDelivery, Redriven, SentTest
+from goconductor.control.webhooks.documents import DeadDeliveries, DeadDelivery, RedrivenDeliveries, WebhookTest
 from goconductor.control.webhooks.requests import WebhookNotFoundError, found_row
 from goconductor.engine.node import Node
 from goconductor.errors import RequestRefusedError
@@ -74,7 +74,7 @@ async def dead_letters(actor: Actor, node: Node, name: str, *, after: int = 0, l
 
 
 @noted("webhook {name}")
-async def redrive(actor: Actor, node: Node, name: str, *, delivery_id: int | None = None) -> Redriven:
+async def redrive(actor: Actor, node: Node, name: str, *, delivery_id: int | None = None) -> RedrivenDeliveries:
     """Send again at once what is dead, or waits for its next attempt, with all attempts before it.
 
     Args:
@@ -98,11 +98,11 @@ async def redrive(actor: Actor, node: Node, name: str, *, delivery_id: int | Non
             f"webhook {name!r} has no delivery {delivery_id} that is dead or waits for its next attempt; list its dead letters"
         )
     logger.info("%d deliveries to webhook %r are sent again (by %s)", redriven, name, actor.name or "somebody")
-    return Redriven(redriven=redriven)
+    return RedrivenDeliveries(redriven=redriven)
 
 
 @noted("webhook {name}")
-async def send_test(actor: Actor, node: Node, name: str, rules: Rules) -> SentTest:
+async def send_test(actor: Actor, node: Node, name: str, rules: Rules) -> WebhookTest:
     """Queue a delivery that tries a webhook: a CloudEvent of a type of its own. The leader sends it as any other.
 
     Args:
@@ -133,4 +133,4 @@ async def send_test(actor: Actor, node: Node, name: str, rules: Rules) -> SentTe
     delivery = NewDelivery(webhook_id=row.webhook_id, message_id=message_id, body=msgspec.json.encode(event).decode())
     if not await node.store.webhooks.add(delivery):
         raise WebhookNotFoundError(f"there is no webhook {name!r} any more; list the webhooks")
-    return SentTest(message_id=message_id)
+    return WebhookTest(message_id=message_id)

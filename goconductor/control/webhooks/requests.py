@@ -12,9 +12,9 @@ from goconductor.control.faults import Fault, RequestInvalidError, text_faults
 from goconductor.control.models import moment
 from goconductor.control.webhooks.documents import (
     MadeWebhook,
-    SecretDetail,
     WebhookDetail,
     WebhookList,
+    WebhookSecret,
     WebhookSummary,
     WebhookWanted,
 )
@@ -307,7 +307,7 @@ def _detail(row: WebhookRow, queue: WebhookQueue, now: float) -> WebhookDetail:
     secrets = [each for each in read(row.body).secrets if each.until is None or each.until > now]
     return WebhookDetail(
         **dict(_summary(row)),
-        secrets=[SecretDetail(until=None if each.until is None else moment(each.until)) for each in secrets],
+        secrets=[WebhookSecret(until=None if each.until is None else moment(each.until)) for each in secrets],
         waiting=queue.waiting,
         oldest_seconds=queue.oldest_seconds,
         dead=queue.dead,

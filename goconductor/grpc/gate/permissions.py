@@ -5,6 +5,7 @@ from __future__ import annotations
 _SAGAS = "goconductor.v1.Sagas"
 _DEFINITIONS = "goconductor.v1.Definitions"
 _SCHEDULES = "goconductor.v1.Schedules"
+_WEBHOOKS = "goconductor.v1.Webhooks"
 _OPERATIONS = "goconductor.v1.Operations"
 _FLOWS = "goconductor.v1.Flows"
 
@@ -53,6 +54,17 @@ FUNCTIONS: dict[str, str] = {
     f"{_SCHEDULES}.PauseSchedule": "schedules.requests.pause",
     f"{_SCHEDULES}.ResumeSchedule": "schedules.requests.resume",
     f"{_SCHEDULES}.FireSchedule": "schedules.requests.fire",
+    f"{_WEBHOOKS}.CreateWebhook": "webhooks.requests.create",
+    f"{_WEBHOOKS}.ReplaceWebhook": "webhooks.requests.replace_webhook",
+    f"{_WEBHOOKS}.GetWebhook": "webhooks.requests.webhook_detail",
+    f"{_WEBHOOKS}.ListWebhooks": "webhooks.requests.list_webhooks",
+    f"{_WEBHOOKS}.DeleteWebhook": "webhooks.requests.delete",
+    f"{_WEBHOOKS}.PauseWebhook": "webhooks.requests.pause",
+    f"{_WEBHOOKS}.ResumeWebhook": "webhooks.requests.resume",
+    f"{_WEBHOOKS}.RotateWebhook": "webhooks.requests.rotate",
+    f"{_WEBHOOKS}.TestWebhook": "webhooks.queues.send_test",
+    f"{_WEBHOOKS}.ListWebhookDeadLetters": "webhooks.queues.dead_letters",
+    f"{_WEBHOOKS}.RedriveWebhook": "webhooks.queues.redrive",
     "goconductor.v1.Dataflows.Run": "dataflows.runs.run",
     f"{_FLOWS}.GetFlow": "flows.editing.lookup",
     f"{_FLOWS}.GetStep": "flows.editing.lookup_step",

@@ -20,6 +20,7 @@ from goconductor.grpc.services.sagas import SagaCalls
 from goconductor.grpc.services.schedules import ScheduleCalls
 from goconductor.grpc.services.secrets import SecretCalls
 from goconductor.grpc.services.watching import WatchCalls
+from goconductor.grpc.services.webhooks import WebhookCalls
 from goconductor.grpc.services.working import WorkCalls
 from goconductor.grpc.v1 import SERVICES
 
@@ -47,6 +48,7 @@ def methods_of(
         "Sagas": (SagaCalls(node, settings, stopping), requests, WatchCalls(node, settings, stopping)),
         "Definitions": (DefinitionCalls(node, settings),),
         "Schedules": (ScheduleCalls(node, settings),),
+        "Webhooks": (WebhookCalls(node, settings),),
         "Dataflows": (DataflowCalls(node, stopping),),
         "Flows": (FlowCalls(node, stopping),),
         "Operations": (OperationCalls(node, settings, authenticator),),

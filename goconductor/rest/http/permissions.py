@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _SAGA = "/v1/sagas/{saga_id}"
 _SCHEDULE = "/v1/schedules/{name}"
+_WEBHOOK = "/v1/webhooks/{name}"
 _DEFINITION = "/v1/definitions/{name}"
 _EXECUTION = "/v1/flows/{name}/executions/{saga_id}"
 
@@ -42,6 +43,17 @@ FUNCTIONS: dict[str, str] = {
     f"POST {_SCHEDULE}/pause": "schedules.requests.pause",
     f"POST {_SCHEDULE}/resume": "schedules.requests.resume",
     f"POST {_SCHEDULE}/fire": "schedules.requests.fire",
+    "GET /v1/webhooks": "webhooks.requests.list_webhooks",
+    f"POST {_WEBHOOK}": "webhooks.requests.create",
+    f"PUT {_WEBHOOK}": "webhooks.requests.replace_webhook",
+    f"GET {_WEBHOOK}": "webhooks.requests.webhook_detail",
+    f"DELETE {_WEBHOOK}": "webhooks.requests.delete",
+    f"POST {_WEBHOOK}/pause": "webhooks.requests.pause",
+    f"POST {_WEBHOOK}/resume": "webhooks.requests.resume",
+    f"POST {_WEBHOOK}/rotate": "webhooks.requests.rotate",
+    f"POST {_WEBHOOK}/test": "webhooks.queues.send_test",
+    f"GET {_WEBHOOK}/dead-letters": "webhooks.queues.dead_letters",
+    f"POST {_WEBHOOK}/redrive": "webhooks.queues.redrive",
     "POST /flow": "definitions.versions.register",
     "POST /flow/execute": "sagas.starting.start",
     "POST /flow/{saga_id}/events/{event}": "sagas.signals.signal",

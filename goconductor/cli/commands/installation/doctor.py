@@ -61,6 +61,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
         buses=buses,
         bus_apart=bus.kind != "postgres" or bus.url is not None,
         publishes=settings.events.topic is not None,
+        sends=settings.webhooks.enabled,
     )
     diagnosis = await examine(patient, on_check=(lambda _: None) if as_json else _print)
     _conclude(diagnosis, as_json=as_json)
