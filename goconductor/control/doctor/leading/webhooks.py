@@ -53,7 +53,7 @@ def _of(row: WebhookRow, queue: WebhookQueue, now: float) -> Iterator[Finding]:
             f"webhook {row.name} fails since {fails_seconds / 3600:.1f} hours: {row.problem}",
             f"mend its receiver, or pause it; {show} says what waits, `goconductor webhooks redrive {row.name}` sends it at once",
         )
-    elif state is State.ACTIVE and not fails_seconds and queue.oldest_seconds > LATE_SECONDS:
+    elif state is State.ACTIVE and row.failing_since is None and queue.oldest_seconds > LATE_SECONDS:
         yield warning(
             f"a delivery to webhook {row.name} waits for {queue.oldest_seconds:.0f} s",
             "see that somebody leads whose settings have webhooks.enabled, and its log; its receiver may be too slow",
@@ -61,5 +61,5 @@ def _of(row: WebhookRow, queue: WebhookQueue, now: float) -> Iterator[Finding]:
     if queue.dead:
         yield warning(
             f"webhook {row.name} has {queue.dead:,} dead letters",
-            f"`goconductor webhooks dead-letters {row.name}` lists them, `goconductor webhooks redrive {row.name}` sends them again",
+            f"`goconductor webhooks dead-letters {row.name}` lists them, `goconductor webhooks redrive {row.name}` sends them",
         )
