@@ -166,8 +166,8 @@ class LogFeed:
         if not valid:
             raise ConfigurationError(
                 "the events of all sagas cannot be read in one order: the index saga_log_xid is not there, or not whole; run "
-                "`goconductor migrate` with events.topic, events.watch or webhooks.enabled set, as the owner of the tables, which builds it while "
-                "sagas run"
+                "`goconductor migrate` with events.topic, events.watch or webhooks.enabled set, as the owner of the tables, "
+                "which builds it while sagas run"
             )
 
     async def beginning(self) -> str:
