@@ -22,6 +22,7 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 ANSWER_BYTES_MAX = 16 * 1024
 """Bytes of an answer's body that are read, and thrown away."""
 GONE = 410
+"""The status of an endpoint that wants nothing any more."""
 WAITS = frozenset({429, 502, 503, 504})
 """Statuses after which the whole endpoint is left alone for as long as it says."""
 

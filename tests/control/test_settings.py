@@ -124,7 +124,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path, text: s
 def test_an_unknown_key_that_resembles_none_is_told_what_there_is(tmp_path: Path) -> None:
     path = write(tmp_path, f"{FILE}zzz: 1")
     sections = "audit, auth, bus, database, definitions, election, events, gateway, grpc, health, limits, log, metrics, oidc"
-    sections += ", participant, recovery, rest, retention, secrets, system, traces"
+    sections += ", participant, recovery, rest, retention, secrets, system, traces, webhooks"
     assert refused(path) == [f"{path}: zzz: there is no such setting; there are: {sections}"]
 
 

@@ -23,7 +23,7 @@ from goconductor.observe.exposition import Door, Exposition, text_of
 from goconductor.observe.leader import LeaderMetrics
 from goconductor.observe.metrics import Latent, Metrics
 from goconductor.ports.bus_metrics import Statistic
-from goconductor.ports.store import FeedLag, LeaseKey
+from goconductor.ports.store import FeedLag, LeaseKey, WebhookQueue
 from goconductor.recovery.resent import Resent
 from goconductor.rest.app import create_app
 from goconductor.saga.ids import Direction
@@ -56,7 +56,10 @@ async def lived(services: Services) -> Metrics:
     resent = Resent(leader.clock)
     resent.saw(LeaseKey(UUID(int=1), "ship", Direction.ACTION, 0), ("couriers", "ship"))
     collected = services.metrics.leader = LeaderMetrics(
-        leader, waiting=resent.waiting, unpublished=lambda: FeedLag(entries=2, seconds=1.5)
+        leader,
+        waiting=resent.waiting,
+        unpublished=lambda: FeedLag(entries=2, seconds=1.5),
+        webhooks=lambda: [WebhookQueue(webhook_id=1, waiting=2, oldest_seconds=1.5, dead=1)],
     )
     collected.epoch = 3
     await collected.collect()

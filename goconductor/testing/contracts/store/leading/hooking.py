@@ -16,6 +16,7 @@ MANY = 1000
 """More endpoints than any test makes."""
 READER = "webhooks of a test"
 LIMIT = 100
+"""More deliveries than any test makes for one endpoint."""
 
 
 async def hook(store: Store, name: str = "", *, namespace: str = DEFAULT_NAMESPACE, body: str = "{}") -> WebhookRow:
