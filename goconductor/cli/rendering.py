@@ -28,7 +28,6 @@ from goconductor.control.sagas.bulk import BulkReport
 from goconductor.control.sagas.story import Story
 from goconductor.control.schedules.documents import FireDetail, ScheduleDetail, ScheduleList
 from goconductor.control.secrets.keeping import SecretList
-from goconductor.control.webhooks.documents import DeadDeliveries, WebhookDetail, WebhookList
 from goconductor.control.wording import spell
 from goconductor.lifecycle.facts.status import SagaStatus
 
@@ -174,9 +173,9 @@ def story(found: Story) -> Iterator[Text]:
         yield Text(f"now: {plain(clause)}", "yellow")
 
 
-def _columns(*columns: Column | str) -> Table:
+def columns(*titles: Column | str) -> Table:
     """Return a table without lines. A cell that is too long for the terminal goes on below, also in the middle of a word."""
-    whole = [Column(each) if isinstance(each, str) else each for each in columns]
+    whole = [Column(each) if isinstance(each, str) else each for each in titles]
     for column in whole:
         column.overflow = "fold"
     return Table(*whole, box=None, pad_edge=False)
@@ -184,17 +183,17 @@ def _columns(*columns: Column | str) -> Table:
 
 def table(page: SagaPage) -> Table:
     """Draw some sagas, one in a row."""
-    drawn = _columns(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels")
+    drawn = columns(Column("saga id", no_wrap=True, min_width=36), "saga", "status", "started", "labels")
     for row in page.sagas:
         labels = " ".join(f"{name}={value}" for name, value in row.labels.items())
-        cells = (str(row.saga_id), row.saga, row.status, _moment(row.started_at), labels)
+        cells = (str(row.saga_id), row.saga, row.status, moment(row.started_at), labels)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
 def bulk(found: BulkReport) -> Table:
     """Draw what a request came to, a saga in a row."""
-    drawn = _columns(Column("saga id", no_wrap=True, min_width=36), "outcome", "status", "steps", "why")
+    drawn = columns(Column("saga id", no_wrap=True, min_width=36), "outcome", "status", "steps", "why")
     for each in found.sagas:
         cells = (str(each.saga_id), each.outcome.replace("_", " "), each.status or "", " ".join(each.steps), each.problem or "")
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
@@ -207,11 +206,11 @@ def participant(found: ParticipantDetail) -> Tree:
         Text(plain(found.participant), "bold").append(f"  {found.alive} living  {', '.join(found.steps)}".rstrip(), "not bold")
     )
     for each in found.instances:
-        words = f"{each.name}  since {_moment(each.started_at)}"
+        words = f"{each.name}  since {moment(each.started_at)}"
         if each.leases:
             words += f"  runs {each.leases}"
         if each.dead_at is not None:
-            words += f"  left or died {_moment(each.dead_at)}"
+            words += f"  left or died {moment(each.dead_at)}"
         elif not each.alive:
             words += "  has lost its sign of life"
         mark, style = ("●", "green") if each.alive else ("✗", "red")
@@ -235,7 +234,7 @@ def leader(found: LeaderDetail, now: datetime) -> Iterator[str]:
 def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
     """Yield which bus or election is used, how far its change is, and with ``instances`` what each process reports."""
     beside = f", {found.beside} beside it" if found.beside else ""
-    since = "" if found.since is None else f" since {_moment(found.since)}"
+    since = "" if found.since is None else f" since {moment(found.since)}"
     asked = f", asked for by {found.by}" if found.by else ""
     yield f"{found.chosen or 'several'}{beside}: {found.phase}{since} (change {found.number}{asked})"
     for each in found.instances if instances else ():
@@ -247,43 +246,43 @@ def change(found: ChangeDetail, *, instances: bool) -> Iterator[str]:
 
 def letters(page: DeadLetterPage) -> Table:
     """Draw some dead letters, one in a row."""
-    drawn = _columns("id", "at", "topic", "bytes", "saga", "reason")
+    drawn = columns("id", "at", "topic", "bytes", "saga", "reason")
     for each in page.letters:
-        cells = (str(each.letter_id), _moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
+        cells = (str(each.letter_id), moment(each.at), each.topic, str(each.bytes), str(each.saga_id or ""), each.reason)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
 def keys(found: KeyList) -> Table:
     """Draw API keys, one in a row."""
-    drawn = _columns("id", "name", "roles", "made", "by", "until")
+    drawn = columns("id", "name", "roles", "made", "by", "until")
     for each in found.keys:
-        over = "never over" if each.expires_at is None else _moment(each.expires_at)
-        until = over if each.revoked_at is None else f"revoked {_moment(each.revoked_at)} by {each.revoked_by or 'somebody'}"
-        cells = (each.key_id, each.name, ", ".join(each.roles), _moment(each.created_at), each.created_by, until)
+        over = "never over" if each.expires_at is None else moment(each.expires_at)
+        until = over if each.revoked_at is None else f"revoked {moment(each.revoked_at)} by {each.revoked_by or 'somebody'}"
+        cells = (each.key_id, each.name, ", ".join(each.roles), moment(each.created_at), each.created_by, until)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
 def secrets(found: SecretList) -> Table:
     """Draw secrets, one in a row."""
-    drawn = _columns("name", "version", "set", "by", "wrapping key")
+    drawn = columns("name", "version", "set", "by", "wrapping key")
     for each in found.secrets:
-        cells = (each.name, str(each.version), _moment(each.created_at), each.created_by, each.key_id)
+        cells = (each.name, str(each.version), moment(each.created_at), each.created_by, each.key_id)
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
 def audit(page: AuditPage) -> Table:
     """Draw some rows of the audit log."""
-    drawn = _columns("id", "at", "who", "from", "what", "about", "outcome")
+    drawn = columns("id", "at", "who", "from", "what", "about", "outcome")
     for each in page.entries:
         who = f"{each.actor or 'somebody'}{f' ({each.means})' if each.means else ''}"
         outcome = f"{each.outcome}{f': {each.problem}' if each.problem else ''}"
         outcome += f" ({each.left_out:,} before it were left out)" if each.left_out else ""
         where = f"{each.door} {each.address}".strip()
         what = f"{each.function} {each.detail}".strip()
-        drawn.add_row(*(Text(plain(cell)) for cell in (str(each.id), _moment(each.at), who, where, what, each.object, outcome)))
+        drawn.add_row(*(Text(plain(cell)) for cell in (str(each.id), moment(each.at), who, where, what, each.object, outcome)))
     return drawn
 
 
@@ -301,51 +300,21 @@ def proof(found: AuditProof) -> str:
 
 def locks(page: LockPage) -> Table:
     """Draw some locks, each saga that holds or wants one in a row."""
-    drawn = _columns("lock", "", "mode", "saga", "since", "number", "status")
+    drawn = columns("lock", "", "mode", "saga", "since", "number", "status")
     for each in page.locks:
         number = "" if each.number is None else str(each.number)
         stands = "held" if each.held else "waits"
-        cells = (each.key, stands, each.mode, str(each.saga_id), _moment(each.since), number, each.status or "gone")
-        drawn.add_row(*(Text(plain(cell)) for cell in cells))
-    return drawn
-
-
-def webhooks(page: WebhookList) -> Table:
-    """Draw some webhooks, one in a row."""
-    drawn = _columns("webhook", "url", "state", "delivered", "failed", "problem")
-    for each in page.webhooks:
-        cells = (each.name, each.url, each.state.value, f"{each.delivered:,}", f"{each.failed:,}", each.problem)
-        drawn.add_row(*(Text(plain(cell)) for cell in cells))
-    return drawn
-
-
-def webhook(found: WebhookDetail) -> Iterator[Text]:
-    """Yield a webhook: what it is told of, what became of that, and what waits."""
-    yield Text(plain(f"{found.name}  {found.url}"), "bold")
-    told = f"{', '.join(found.definitions) or 'all sagas'}: {', '.join(found.statuses) or 'all ends, and stuck'}"
-    yield Text(plain(f"{told}{f'; {found.description}' if found.description else ''}"))
-    yield Text(plain(f"{found.state}, changed by {found.changed_by or 'somebody'}, signed by {len(found.secrets)} secrets"))
-    counts = f"{found.delivered:,} delivered, {found.failed:,} attempts failed"
-    yield Text(f"{counts}, {found.waiting:,} wait, {found.dead:,} are dead")
-    if found.failing_since is not None:
-        yield Text(plain(f"fails since {_moment(found.failing_since)}: {found.problem}"), "red")
-
-
-def dead_deliveries(page: DeadDeliveries) -> Table:
-    """Draw dead letters of a webhook, one in a row."""
-    drawn = _columns("delivery", "webhook-id", "queued", "attempts", "problem")
-    for each in page.dead_letters:
-        cells = (str(each.delivery_id), each.message_id, _moment(each.created_at), str(each.attempts), each.problem)
+        cells = (each.key, stands, each.mode, str(each.saga_id), moment(each.since), number, each.status or "gone")
         drawn.add_row(*(Text(plain(cell)) for cell in cells))
     return drawn
 
 
 def schedules(page: ScheduleList) -> Table:
     """Draw some schedules, one in a row."""
-    drawn = _columns("schedule", "saga", "fires", "next", "last")
+    drawn = columns("schedule", "saga", "fires", "next", "last")
     for each in page.schedules:
-        coming = "paused" if each.next_at is None else _moment(each.next_at)
-        last = "" if each.last is None else f"{_moment(each.last.at)} {each.last.status}"
+        coming = "paused" if each.next_at is None else moment(each.next_at)
+        last = "" if each.last is None else f"{moment(each.last.at)} {each.last.status}"
         drawn.add_row(*(Text(plain(cell)) for cell in (each.name, each.saga, each.fires, coming, last)))
     return drawn
 
@@ -361,21 +330,21 @@ def schedule(found: ScheduleDetail) -> Iterator[Text]:
     if found.paused:
         yield Text("paused", "yellow")
     for at in found.next_fires:
-        yield Text(f"next {_moment(at)}")
+        yield Text(f"next {moment(at)}")
     for each in found.last_fires:
         yield Text(plain(_fire(each)), "red" if each.saga_id is None else "")
 
 
 def _fire(fire: FireDetail) -> str:
     by = f", by {fire.by}" if fire.by else ""
-    return f"last {_moment(fire.at)} {fire.status} {fire.saga_id or fire.problem}{by}"
+    return f"last {moment(fire.at)} {fire.status} {fire.saga_id or fire.problem}{by}"
 
 
 def definitions(found: Sequence[DefinitionSummary]) -> Table:
     """Draw versions of definitions, one in a row."""
-    drawn = _columns("saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered")
+    drawn = columns("saga", Column("version", no_wrap=True, min_width=32), "", "in the code of", "registered")
     for each in found:
-        when = "" if each.registered_at is None else _moment(each.registered_at)
+        when = "" if each.registered_at is None else moment(each.registered_at)
         drawn.add_row(*(Text(plain(cell)) for cell in (each.saga, each.version, standing(each), offered(each), when)))
     return drawn
 
@@ -392,7 +361,8 @@ def offered(definition: DefinitionSummary) -> str:
     return f"{definition.offered_by} living" if definition.offered_by else ""
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """Return a time, in UTC, to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S}Z"
 
 

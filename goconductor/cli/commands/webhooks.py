@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names
@@ -15,7 +17,7 @@ from goconductor.control.actor import Actor
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
 from goconductor.control.webhooks import queues, requests
-from goconductor.control.webhooks.documents import MadeWebhook, WebhookDetail, WebhookWanted
+from goconductor.control.webhooks.documents import DeadDeliveries, MadeWebhook, WebhookDetail, WebhookList, WebhookWanted
 from goconductor.engine.node import Node
 from goconductor.webhooks.endpoint import STATUSES
 
@@ -187,7 +189,7 @@ async def _shown(
     if as_json:
         typer.echo(detail.model_dump_json())
     else:
-        print_lines(rendering.webhook(detail))
+        print_lines(_spelt(detail))
     return Exit.OK
 
 
@@ -197,7 +199,7 @@ async def _list(settings: Settings, limit: int, after: str, *, as_json: bool) ->
     if as_json:
         typer.echo(page.model_dump_json())
         return Exit.OK
-    print_drawn(rendering.webhooks(page))
+    print_drawn(_drawn(page))
     if page.after is not None:
         typer.echo(f"more: --after {page.after}")
     return Exit.OK
@@ -226,7 +228,7 @@ async def _letters(settings: Settings, name: str, limit: int, after: int, *, as_
     if as_json:
         typer.echo(page.model_dump_json())
         return Exit.OK
-    print_drawn(rendering.dead_deliveries(page))
+    print_drawn(_drawn_letters(page))
     if page.after is not None:
         typer.echo(f"more: --after {page.after}")
     return Exit.OK
@@ -238,3 +240,35 @@ async def _redrive(settings: Settings, name: str, delivery: int | None, by: str 
         done = await queues.redrive(who, node, name, delivery_id=delivery)
     typer.echo(done.model_dump_json() if as_json else f"{done.redriven} are sent again")
     return Exit.OK
+
+
+def _drawn(page: WebhookList) -> Table:
+    """Draw some webhooks, one in a row."""
+    drawn = rendering.columns("webhook", "url", "state", "delivered", "failed", "problem")
+    for each in page.webhooks:
+        cells = (each.name, each.url, each.state.value, f"{each.delivered:,}", f"{each.failed:,}", each.problem)
+        drawn.add_row(*(Text(rendering.plain(cell)) for cell in cells))
+    return drawn
+
+
+def _spelt(found: WebhookDetail) -> Iterator[Text]:
+    """Yield a webhook: what it is told of, what became of that, and what waits."""
+    yield Text(rendering.plain(f"{found.name}  {found.url}"), "bold")
+    told = f"{', '.join(found.definitions) or 'all sagas'}: {', '.join(found.statuses) or 'all ends, and stuck'}"
+    yield Text(rendering.plain(f"{told}{f'; {found.description}' if found.description else ''}"))
+    yield Text(
+        rendering.plain(f"{found.state}, changed by {found.changed_by or 'somebody'}, signed by {len(found.secrets)} secrets")
+    )
+    counts = f"{found.delivered:,} delivered, {found.failed:,} attempts failed"
+    yield Text(f"{counts}, {found.waiting:,} wait, {found.dead:,} are dead")
+    if found.failing_since is not None:
+        yield Text(rendering.plain(f"fails since {rendering.moment(found.failing_since)}: {found.problem}"), "red")
+
+
+def _drawn_letters(page: DeadDeliveries) -> Table:
+    """Draw dead letters of a webhook, one in a row."""
+    drawn = rendering.columns("delivery", "webhook-id", "queued", "attempts", "problem")
+    for each in page.dead_letters:
+        cells = (str(each.delivery_id), each.message_id, rendering.moment(each.created_at), str(each.attempts), each.problem)
+        drawn.add_row(*(Text(rendering.plain(cell)) for cell in cells))
+    return drawn
