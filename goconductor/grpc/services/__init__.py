@@ -19,8 +19,8 @@ from goconductor.grpc.services.requests import RequestCalls
 from goconductor.grpc.services.sagas import SagaCalls
 from goconductor.grpc.services.schedules import ScheduleCalls
 from goconductor.grpc.services.secrets import SecretCalls
-from goconductor.grpc.services.watching import WatchCalls
-from goconductor.grpc.services.webhooks import WebhookCalls
+from goconductor.grpc.services.telling.watching import WatchCalls
+from goconductor.grpc.services.telling.webhooks import WebhookCalls
 from goconductor.grpc.services.working import WorkCalls
 from goconductor.grpc.v1 import SERVICES
 
