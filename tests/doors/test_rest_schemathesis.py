@@ -21,8 +21,10 @@ import pytest
 
 from goconductor.buses.postgres import PostgresBus
 from goconductor.engine.node import Node
+from goconductor.keyrings.environment import VARIABLE
 from goconductor.ports.store import DeadLetter
 from goconductor.stores.postgres import PostgresStore, migrate
+from tests.contracts.wrapping_keys import text_of
 from tests.doors.conftest import INPUT, ORDER, Shop
 from tests.doors.test_rest_reference import document
 
@@ -76,6 +78,7 @@ async def serving(folder: Path, url: str) -> AsyncIterator[str]:
     """``goconductor serve`` as a process."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GOCONDUCTOR_")}
     environ |= {"GOCONDUCTOR_DATABASE_URL": url, "GOCONDUCTOR_REST_PORT": "0", "PYTHONUNBUFFERED": "1"}
+    environ |= {"GOCONDUCTOR_SECRETS_KIND": "environment", VARIABLE: text_of(["k1"])}
     program = [sys.executable, "-c", "from goconductor.cli import main; main()", "serve"]
     process = await asyncio.create_subprocess_exec(*program, cwd=folder, env=environ, stdout=PIPE)
     try:

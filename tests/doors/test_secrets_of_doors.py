@@ -57,9 +57,9 @@ async def test_over_rest(shop: Shop, admin: httpx.AsyncClient, monkeypatch: pyte
         *("bus", 2, "k1", "boss on behalf of ann"),
     )
     monkeypatch.setenv(VARIABLE, text_of(["k1", "k2"]))
-    answers.append(await admin.get("/v1/secrets/verification"))
+    answers.append(await admin.get("/v1/keyring/verification"))
     assert answers[-1].json() == {"sound": ["bus"], "older": ["bus"], "problems": []}
-    answers.append(await admin.post("/v1/secrets/rewrap", json={}))
+    answers.append(await admin.post("/v1/keyring/rewrap", json={}))
     assert answers[-1].json() == {"key_id": "k2", "rewrapped": ["bus"], "problems": []}
     answers.append(await admin.delete("/v1/secrets/bus"))
     assert answers[-1].status_code == 200

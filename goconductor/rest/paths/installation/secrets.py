@@ -36,33 +36,37 @@ class WantedSecret(Body):
 
 
 def router(node: Node, settings: Settings) -> APIRouter:
-    """``/v1/secrets``."""
-    routes = APIRouter(prefix="/v1/secrets", tags=["secrets"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
+    """``/v1/secrets``, and ``/v1/keyring`` beside it, as a secret may have any name."""
+    routes = APIRouter(prefix="/v1", tags=["secrets"], dependencies=STRICT, responses={400: _PROBLEM, 503: _PROBLEM})
 
-    @routes.get("", response_model=SecretList)
+    @routes.get("/secrets", response_model=SecretList)
     async def list_secrets() -> Response:
         """Return secrets without their values, by their names."""
         return document(await keeping.list_secrets(asked_by(), node.store))
 
-    @routes.put("/{name}", response_model=SecretDetail, responses=_OF_BODY | {409: _PROBLEM}, openapi_extra=body_of(WantedSecret))
+    @routes.put(
+        "/secrets/{name}", response_model=SecretDetail, responses=_OF_BODY | {409: _PROBLEM}, openapi_extra=body_of(WantedSecret)
+    )
     async def set_secret(request: Request, name: Name) -> Response:
         """Give a secret a new value, or make it."""
         wanted = await read_body(request, WantedSecret, BODY_BYTES_MAX)
         value = wanted.value.get_secret_value()
         return document(await keeping.set_secret(asked_by(wanted.by), node.store, settings.secrets, name, value))
 
-    @routes.delete("/{name}", response_model=SecretDetail, responses={404: _PROBLEM})
+    @routes.delete("/secrets/{name}", response_model=SecretDetail, responses={404: _PROBLEM})
     async def delete_secret(name: Name, by: By = "") -> Response:
         """Delete a secret. Processes that have it go on with it, and do not start again while their settings refer to it."""
         return document(await keeping.delete_secret(asked_by(by), node.store, name))
 
-    @routes.post("/rewrap", response_model=RewrappedSecrets, responses=_OF_BODY, openapi_extra=body_of(Body, required=False))
+    @routes.post(
+        "/keyring/rewrap", response_model=RewrappedSecrets, responses=_OF_BODY, openapi_extra=body_of(Body, required=False)
+    )
     async def rewrap_secrets(request: Request) -> Response:
         """Wrap the data keys of all secrets by the newest wrapping key that this server knows."""
         actor = asked_by((await read_body(request, Body, ENVELOPE_BYTES)).by)
         return document(await keeping.rewrap_secrets(actor, node.store, settings.secrets))
 
-    @routes.get("/verification", response_model=VerifiedSecrets)
+    @routes.get("/keyring/verification", response_model=VerifiedSecrets)
     async def verify_secrets() -> Response:
         """Decrypt each secret by the wrapping keys of this server, and tell which can be."""
         return document(await keeping.verify_secrets(asked_by(), node.store, settings.secrets, settings.references))
