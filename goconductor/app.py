@@ -153,14 +153,16 @@ def _loaded(settings: Settings | None) -> Settings:
 
 
 @asynccontextmanager
-async def server(settings: Settings, *, metrics: Metrics | None = None) -> AsyncIterator[Node]:
+async def server(settings: Settings, *, metrics: Metrics | None = None, reads_only: str = "") -> AsyncIterator[Node]:
     """Open a node without steps that takes part in recovery, for doors. It opens without its bus, which may come later.
 
     Args:
         settings: the loaded settings.
         metrics: metrics of a door that exposes them.
+        reads_only: why it may change nothing, and takes no part in recovery; empty where it does.
     """
-    async with _opened(settings, None, recovers=True, metrics=metrics) as node:
+    async with _opened(settings, None, recovers=not reads_only, metrics=metrics) as node:
+        node.reads_only = reads_only
         yield node
 
 

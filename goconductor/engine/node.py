@@ -114,6 +114,8 @@ class Node:
         )
         self.resting = Resting()
         self._timers = Timers(self.view, self.clock, store.terms)
+        self.reads_only = ""
+        """Why nothing may be changed through this process; empty where it may."""
         self.audits_starts = False
         """Whether starts are noted in the audit log."""
         self.orphans = Orphans(store.leases, self.clock)

@@ -7,14 +7,18 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+import httpx
 import pytest
 
 from goconductor import app, errors
 from goconductor.control.doors.conductor import engine
+from goconductor.control.secrets.filling import without_secrets
 from goconductor.control.settings.settings import Settings
 from goconductor.errors import SecretError
+from goconductor.rest.app import create_app
 from goconductor.stores.postgres import migrate
 from tests.contracts.wrapping_keys import text_of
+from tests.doors.conftest import ORDER
 from tests.doors.prompt import CANARY, Prompt
 
 
@@ -129,3 +133,30 @@ async def test_a_secret_that_is_missing_is_a_finding_of_the_doctor(prompt: Promp
     assert finding["what"].startswith("there is no secret 'bus', to which bus.url refers")
     assert "goconductor secrets set bus" in finding["remedy"]
     assert by_name["database"]["outcome"] == "sound"
+
+
+async def test_a_server_whose_secret_is_missing_reads_only_and_says_why(prompt: Prompt, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    settings = Settings.load(environ=prompt.environ | {"GOCONDUCTOR_BUS_URL": "${secret:bus}"})
+    with pytest.raises(SecretError) as missing:
+        await app.with_secrets(settings)
+    async with (
+        app.server(without_secrets(settings), reads_only=str(missing.value)) as node,
+        httpx.AsyncClient(transport=httpx.ASGITransport(create_app(node, settings)), base_url="http://127.0.0.1") as client,
+    ):
+        assert (await client.get("/v1/sagas")).status_code == 200
+        assert (await client.get("/v1/definitions")).json() == {"definitions": []}
+        ready = await client.get("/readyz")
+        assert (ready.status_code, "secrets: there is no secret 'bus'" in ready.json()["detail"]) == (503, True)
+        assert (await client.get("/livez")).status_code == 200
+        asked = [
+            await client.post("/v1/sagas/order", json={}),
+            await client.put("/v1/definitions/order", json=ORDER),
+            await client.post("/v1/keys", json={"name": "ci", "roles": ["viewer"]}),
+        ]
+        for answer in asked:
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:goconductor:problem:not-ready")
+            assert "this server reads only, and changes nothing: there is no secret 'bus'" in answer.json()["detail"]
+        kept = await client.put("/v1/secrets/bus", json={"value": postgres_url})  # the remedy
+        assert kept.status_code == 200
+    assert (await app.with_secrets(settings)).references == []

@@ -28,7 +28,7 @@ import msgspec
 
 from goconductor.control.actor import ANYBODY, Actor
 from goconductor.control.audit.origin import origin
-from goconductor.errors import GoConductorError, StoreError
+from goconductor.errors import ConfigurationError, GoConductorError, StoreError
 from goconductor.ports.store import Audit, Note
 from goconductor.ports.store.log.notes import Noting, noting, present
 from goconductor.redaction import logger_of
@@ -121,6 +121,8 @@ def noted(
             given = bound.arguments
             if unless(given):
                 return await function(*args, **kwargs)
+            if "node" in given:
+                check_changes(given["node"].reads_only)
             audit: Audit = given["store"].audit if "store" in given else given["node"].store.audit
             asked = Noting(
                 note_of(
@@ -149,6 +151,19 @@ def noted(
         return call
 
     return decorate
+
+
+def check_changes(reads_only: str) -> None:
+    """Refuse a change where this process only reads. What is asked of the store alone, as of secrets, is no part of that.
+
+    Args:
+        reads_only: why it does; empty where it does not.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    if reads_only:
+        raise ConfigurationError(f"this server reads only, and changes nothing: {reads_only}")
 
 
 async def note_refusal(audit: Audit, actor: Actor, function: str | None, error: Exception, *, what: str = "") -> None:

@@ -18,7 +18,8 @@ async def readiness(node: Node, authenticator: Authenticator | None = None) -> R
     """Return whether requests can be served: the store is reached and its schema fits.
 
     A bus that is away is reported too, but hinders nothing: what is started meanwhile runs when the bus is back. So is an
-    identity provider whose keys cannot be read: API keys are taken all the same.
+    identity provider whose keys cannot be read: API keys are taken all the same. A server that only reads is not ready, so that
+    a rollout of such servers ends with the first.
 
     Args:
         node: the engine.
@@ -35,7 +36,9 @@ async def readiness(node: Node, authenticator: Authenticator | None = None) -> R
     parts = {"store": store, "bus": node.bus_problem or READY}
     if authenticator is not None and authenticator.takes_tokens:
         parts["oidc"] = await _of_tokens(authenticator)
-    return Readiness(ready=store == READY, parts=parts)
+    if node.reads_only:
+        parts["secrets"] = node.reads_only
+    return Readiness(ready=store == READY and not node.reads_only, parts=parts)
 
 
 async def _of_tokens(authenticator: Authenticator) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from goconductor.control.actor import Actor
-from goconductor.control.audit.noting import noted
+from goconductor.control.audit.noting import check_changes, noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.engine.log.start import Started
 from goconductor.engine.node import Node
@@ -83,6 +83,8 @@ async def start(
         SagaAlreadyStartedError: the key has started a saga with other input.
         StoreUnavailableError: the database cannot be reached; with a key, the start can be repeated safely.
     """
+    if node.reads_only:
+        check_changes(node.reads_only)
     if node.audits_starts and present() is None:
         return await _start_noted(
             *(actor, node, saga, input),

@@ -6,7 +6,10 @@ A process reads the secrets once, as it begins. So one that was changed is taken
 from __future__ import annotations
 
 from goconductor.control.secrets.envelope import disclose, opened_keyring
+from goconductor.control.settings.doors import GatewaySettings
+from goconductor.control.settings.events import EventSettings
 from goconductor.control.settings.references import Reference
+from goconductor.control.settings.sections import BusSettings, ElectionSettings, SystemSettings, TracesSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.errors import SecretError, hide, nearest
 from goconductor.ports.store import Secrets
@@ -51,6 +54,17 @@ async def fill(settings: Settings, secrets: Secrets) -> Settings:
     for value in values.values():
         hide(value)
     return settings.filled(values)
+
+
+def without_secrets(settings: Settings) -> Settings:
+    """Return settings without all that may refer to a secret, for a server that only reads: it needs the database alone.
+
+    Args:
+        settings: as they were loaded.
+    """
+    bare = {"bus": BusSettings(kind="memory"), "election": ElectionSettings(kind="alone")}
+    none = {"system": SystemSettings(), "traces": TracesSettings(), "events": EventSettings(), "gateway": GatewaySettings()}
+    return settings.model_copy(update=bare | none).filled({})
 
 
 def _places(references: list[Reference], name: str) -> str:

@@ -17,9 +17,10 @@ from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.doors import RestSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import tls_of
-from goconductor.errors import ConfigurationError, PluginNotFoundError
+from goconductor.errors import ConfigurationError, PluginNotFoundError, SecretError
 from goconductor.nodes import make_gateway
 from goconductor.observe.metrics import Metrics
+from goconductor.redaction import logger_of
 
 try:
     import uvicorn
@@ -33,6 +34,8 @@ except ImportError as error:  # pragma: no cover  (the tests have the extra)
 
 if TYPE_CHECKING:
     from goconductor.grpc.door import Door
+
+logger = logger_of("goconductor")
 
 GRACE_SECONDS = 10
 """Seconds that open requests may take to finish; a request that waits for a saga is answered at once."""
@@ -99,8 +102,16 @@ async def _open(
 ) -> None:
     """Open the node, put the doors on it, and keep all until nothing is served any more."""
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
-    filled = await app.with_secrets(settings)  # the doors need none of them
-    async with app.server(filled, metrics=metrics) as node:
+    reads_only = ""
+    try:
+        filled = await app.with_secrets(settings)  # the doors need none of them
+    except SecretError as error:
+        from goconductor.control.secrets.filling import without_secrets  # noqa: PLC0415  (who refers to none does not pay for it)
+
+        filled, reads_only = without_secrets(settings), str(error)
+    if reads_only:
+        logger.error("this server reads only, until it is started again with its secrets: %s", reads_only)
+    async with app.server(filled, metrics=metrics, reads_only=reads_only) as node:
         gateway = make_gateway(filled, node)
         front.behind = create_app(node, settings, stopping=stopping, metrics=metrics, gateway=gateway)
         typer.echo(f"REST on {where}/v1, described at {where}/openapi.json, health at {where}/livez and {where}/readyz")
