@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -39,6 +40,11 @@ def test_yaml_and_json_say_the_same() -> None:
     assert loading.load_definition(definition.document()).version == definition.version
 
 
+def without_places(problems: list[str]) -> list[str]:
+    """Faults without their lines and columns: these documents are one line."""
+    return [re.sub(r" \(line 1, column \d+\)$", "", each) for each in problems]
+
+
 def test_all_faults_of_shape_are_told_at_once() -> None:
     document = {
         "name": "order",
@@ -49,7 +55,7 @@ def test_all_faults_of_shape_are_told_at_once() -> None:
         "timeout_seconds": "x",
         "stepps": 1,
     }
-    assert sorted(problems(document)) == [
+    assert sorted(without_places(problems(document))) == [
         "$ has an unknown key 'stepps'; did you mean steps?",
         "$.steps[0].inputs.q has an unknown key 'reff'; did you mean ref?",
         "$.steps[0].retry has an unknown key 'factr'; did you mean factor?",
@@ -60,7 +66,7 @@ def test_all_faults_of_shape_are_told_at_once() -> None:
 
 
 def test_all_faults_of_sense_are_told_at_once() -> None:
-    assert problems({"name": "order", "steps": [{"id": "b"}]}) == [
+    assert without_places(problems({"name": "order", "steps": [{"id": "b"}]})) == [
         "step 'b' has nothing to do; give it run, delay, wait, value, map, repeat, saga or savepoint."
     ]
     found = problems({**step(after=["z"], when="1 +"), "input_schema": {"type": "objekt"}})

@@ -154,8 +154,21 @@ SWITCH: dict[str, Any] = {"id": 2, "type": "system", "name": "switch", "expressi
             document({"id": 1, "type": "system", "name": "loop"}),
             ["$.actions[0].name is 'loop'; the system has wait, delay, switch"],
         ),
-        (document(USER | {"name": "go home"}), ["step '1' runs 'orchy.go home'; name its code"]),
-        (document({"id": 1, "type": "system", "name": "wait", "event": "a b"}), ["step '1' waits for 'a b'"]),
+        (document(USER | {"name": "go home"}), ["$.actions[0].name is 'go home'; use 1 to 100 letters"]),
+        (
+            document({"id": 1, "type": "system", "name": "wait", "event": "a b"}),
+            ["$.actions[0].event is 'a b'; use 1 to 100 letters"],
+        ),
+        (document({"id": 1, "type": "system", "name": "wait", "event": ""}), ["$.actions[0].event is ''"]),
+        (
+            document({"id": 1, "type": "system", "name": "delay", "delaySeconds": 1e12}),
+            ["$.actions[0].delaySeconds is 1e+12; a delay"],
+        ),
+        (document({"id": "1", "type": "user", "name": "go"}), ["$.actions[0].id should be a whole number"]),
+        (
+            document({"id": 1, "type": "system", "name": "delay", "delaySeconds": "5"}),
+            ["$.actions[0].delaySeconds should be a number"],
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_the_place(content: Any, told: list[str]) -> None:
@@ -164,6 +177,18 @@ def test_what_cannot_be_imported_is_refused_with_the_place(content: Any, told: l
     found = caught.value.problems
     assert all(any(each.startswith(one) for each in found) for one in told), found
     assert len(found) == len(told), found
+
+
+def test_a_fault_in_a_file_has_its_line_and_column() -> None:
+    file = b"""{"name": "flow", "rootAction": 1,
+ "actions": [
+  {"id": 1, "type": "user", "name": "go",
+   "next": {"default": 7}}]}"""
+    with pytest.raises(DefinitionError) as caught:
+        load(file)
+    assert caught.value.problems == (
+        "$.actions[0].next.default is 7, which is no action; add it or correct the number (line 4, column 24)",
+    )
 
 
 def test_a_file_that_is_no_json_is_refused() -> None:

@@ -19,6 +19,9 @@ steps:
 """
 
 
+NOPE = "step 'reserve' comes after 'nope', which is not a step of this saga; add that step or correct the name."
+
+
 @pytest.fixture
 def good(tmp_path: Path) -> str:
     path = tmp_path / "good.json"
@@ -49,8 +52,8 @@ def test_all_faults_of_all_files_are_told_with_their_remedies(good: str, broken:
     assert answer.code == 1
     assert answer.lines[:3] == [
         f"{broken}: saga order cannot run:",
-        "  1. step 'reserve' comes after 'nope', which is not a step of this saga; add that step or correct the name.",
-        "  2. step 'ship' runs 'shippingship'; name its code as 'participant.step'.",
+        f"  1. {NOPE} (line 4, column 10)",
+        "  2. step 'ship' runs 'shippingship'; name its code as 'participant.step'. (line 5, column 10)",
     ]
     assert answer.lines[3].startswith(f"{good}: saga order")
     checked = Prompt().run("definition", "check", broken, good, "--json")

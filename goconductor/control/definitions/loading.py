@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from goconductor.control.definitions.json_schema import without_link
+from goconductor.control.file_places import with_lines
 from goconductor.control.models import CheckedDefinition
 from goconductor.control.schema_faults import schema_faults, struct_faults
 from goconductor.control.yaml_reader import DEFINITION_BYTES_MAX, DocumentError, read_yaml
@@ -28,7 +29,7 @@ def load_definition(data: bytes) -> Definition:
     """Read a definition from a file's content, JSON or YAML.
 
     Raises:
-        DefinitionError: it cannot be read or cannot run; has all problems.
+        DefinitionError: it cannot be read or cannot run; has all problems, with their lines and columns.
     """
     try:
         document = decode(data)
@@ -37,7 +38,10 @@ def load_definition(data: bytes) -> Definition:
             document = read_yaml(data, bytes_max=DEFINITION_BYTES_MAX)
         except DocumentError as error:
             raise DefinitionError(NAMELESS, [f"the document {error}"]) from None
-    return read(document)
+    try:
+        return read(document)
+    except DefinitionError as error:
+        raise DefinitionError(error.name, with_lines(data, error.problems)) from None
 
 
 def read(document: Any) -> Definition:

@@ -35,8 +35,10 @@ _PROBLEM: dict[str, Any] = {"model": Problem}
 _SCHEMA: dict[str, Any] = {"description": "the schema", "content": {SCHEMA_MEDIA: {"schema": {"type": "object"}}}}
 _TEXT: dict[str, Any] = {
     "description": "the definition, written",
-    "content": {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
-    | {MEDIA_TYPES[Language.JSON]: {"schema": {"type": "object"}}},
+    "content": {
+        media_type: {"schema": {"type": "object" if language in (Language.JSON, Language.YAML) else "string"}}
+        for language, media_type in MEDIA_TYPES.items()
+    },
 }
 _BODY = {
     "requestBody": {

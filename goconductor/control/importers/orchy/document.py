@@ -12,6 +12,8 @@ from goconductor.control.importers.orchy.references import place_of
 from goconductor.control.schema_faults import struct_faults
 from goconductor.errors import DefinitionError, PayloadError
 from goconductor.saga.data.values import check_value
+from goconductor.saga.ids import NAME
+from goconductor.saga.retry import SECONDS_MAX
 
 DEFAULT = "default"
 """The key of ``next`` that stands for all other values."""
@@ -123,6 +125,12 @@ def _of_kind(place: str, action: Action) -> Iterator[Fault]:
         )
     if action.kind == "delay" and action.delay_seconds is not None and action.delay_seconds < 0:
         yield Fault(f"{place}.delaySeconds", "is below zero; give how many seconds it takes")
+    if action.kind == "delay" and action.delay_seconds is not None and action.delay_seconds > SECONDS_MAX:
+        yield Fault(f"{place}.delaySeconds", f"is {action.delay_seconds:g}; a delay has at most {SECONDS_MAX:.0f} seconds")
+    for field, name in (("name", action.name if action.type == "user" else None), ("event", action.event)):
+        if name is not None and not NAME.fullmatch(name):
+            problem = f"is {name[:100]!a}; use 1 to 100 letters, digits, '_' or '-', with a letter or digit at both ends"
+            yield Fault(f"{place}.{field}", problem)
     if action.kind != "switch":
         for value in action.next:
             if value != DEFAULT:

@@ -26,6 +26,7 @@ from graphlib import TopologicalSorter
 from operator import or_
 from typing import Any, NamedTuple
 
+from goconductor.control.file_places import with_lines
 from goconductor.control.importers.orchy import scripts
 from goconductor.control.importers.orchy.circles import Circle, circles_of, faults_of, walked
 from goconductor.control.importers.orchy.document import DEFAULT, NAMELESS, Action, Document, read
@@ -54,7 +55,10 @@ def load(data: bytes, *, participant: str = PARTICIPANT, turns_max: int = TURNS_
         content = decode(data)
     except PayloadError as error:
         raise DefinitionError(NAMELESS, [f"the document {error}"]) from None
-    return imported(content, participant=participant, turns_max=turns_max)
+    try:
+        return imported(content, participant=participant, turns_max=turns_max)
+    except DefinitionError as error:
+        raise DefinitionError(error.name, with_lines(data, error.problems)) from None
 
 
 def imported(content: Any, *, participant: str = PARTICIPANT, turns_max: int = TURNS_MAX) -> Definition:
