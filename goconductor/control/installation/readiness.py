@@ -37,7 +37,7 @@ async def readiness(node: Node, authenticator: Authenticator | None = None) -> R
     if authenticator is not None and authenticator.takes_tokens:
         parts["oidc"] = await _of_tokens(authenticator)
     if node.reads_only:
-        parts["secrets"] = node.reads_only
+        parts["secrets"] = "one cannot be read, so this server reads only; its log has the reason"  # strangers may ask
     return Readiness(ready=store == READY and not node.reads_only, parts=parts)
 
 
