@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9][0-9]-*"))
+MAINS = ("demo.py", "main.py", "sale.py", "day.py", "shop.py", "loans.py")
 
 
 def start(example: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """Its main script, with the folder as the place where it is called; what is a package is installed before."""
-    main = next(script for name in ("demo.py", "main.py", "sale.py", "day.py", "shop.py") if (script := example / name).exists())
+    main = next(script for name in MAINS if (script := example / name).exists())
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("GOCONDUCTOR_", "FORCE_COLOR", "TTY_"))
     }
