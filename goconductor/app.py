@@ -11,6 +11,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from goconductor.aio.tasks import create_guarded_task, end
@@ -19,6 +20,8 @@ from goconductor.control.doors.exits import code_of
 from goconductor.control.doors.health import answering
 from goconductor.control.settings.settings import Settings, check_settings
 from goconductor.engine.facts import garbage
+from goconductor.engine.facts.clock import SystemClock
+from goconductor.engine.facts.registration import answered
 from goconductor.engine.node import Node
 from goconductor.engine.steps.builders import BuilderRegistry
 from goconductor.engine.steps.registry import StepRegistry
@@ -202,7 +205,7 @@ async def with_secrets(settings: Settings, *, open_timeout_seconds: float | None
 
     Args:
         settings: the loaded settings.
-        open_timeout_seconds: seconds to wait for the database; None waits for ever.
+        open_timeout_seconds: seconds to wait for the database; None waits for ever, however often it goes away meanwhile.
 
     Raises:
         SecretError: a secret is not there, or cannot be decrypted; names each, with the remedy.
@@ -213,7 +216,10 @@ async def with_secrets(settings: Settings, *, open_timeout_seconds: float | None
     from goconductor.control.secrets.filling import fill  # noqa: PLC0415  (who refers to none does not pay for it)
 
     async with store(settings, open_timeout_seconds=open_timeout_seconds) as opened:
-        return await fill(settings, opened.secrets)
+        read = partial(fill, settings, opened.secrets)
+        if open_timeout_seconds is not None:
+            return await read()
+        return await answered(read, SystemClock(), before="secrets were read")
 
 
 @asynccontextmanager

@@ -264,6 +264,23 @@ async def test_serve_says_that_it_lives_and_what_it_waits_for_before_its_databas
     assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
 
 
+async def test_serve_lives_while_it_waits_for_the_database_that_has_its_secrets(empty: Terminal) -> None:
+    port, url = free_port(), f"postgresql://127.0.0.1:{free_port()}/x"
+    referring = {"GOCONDUCTOR_BUS_KIND": "rabbitmq", "GOCONDUCTOR_BUS_URL": "${secret:bus}"}
+    serving = await empty.begin(
+        "serve", GOCONDUCTOR_REST_PORT="0", GOCONDUCTOR_HEALTH_PORT=str(port), GOCONDUCTOR_DATABASE_URL=url, **referring
+    )
+    assert serving.stderr is not None
+    while "waiting for PostgreSQL" not in (line := (await serving.stderr.readline()).decode()):
+        assert line
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 503
+    serving.send_signal(signal.SIGTERM)
+    ran = await empty.end(serving)
+    assert (ran.code, ran.out) == (0, "stopped\n"), ran.err
+
+
 async def test_serve_refuses_a_port_that_is_taken_and_a_database_that_is_not_migrated(empty: Terminal) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

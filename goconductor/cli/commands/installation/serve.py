@@ -14,6 +14,7 @@ import typer
 
 from goconductor import app
 from goconductor.control.doors.exits import Exit
+from goconductor.control.doors.health import answering
 from goconductor.control.settings.doors import RestSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.control.settings.tls import tls_of
@@ -104,7 +105,7 @@ async def _open(
     metrics = Metrics() if find_spec("prometheus_client") is not None else None  # the extra may be missing
     reads_only = ""
     try:
-        filled = await app.with_secrets(settings)  # the doors need none of them
+        filled = await _with_secrets(settings)  # the doors need none of them
     except SecretError as error:
         from goconductor.control.secrets.filling import without_secrets  # noqa: PLC0415  (who refers to none does not pay for it)
 
@@ -127,6 +128,14 @@ async def _open(
         if door is not None:
             await door.stop(GRACE_SECONDS)
         await asyncio.wait([served])
+
+
+async def _with_secrets(settings: Settings) -> Settings:
+    """Wait for the secrets as the node waits for its database: it answers about its health meanwhile."""
+    if not settings.references:
+        return settings
+    async with answering(lambda: None, settings.health):
+        return await app.with_secrets(settings)
 
 
 async def _grpc_door(settings: Settings, stack: AsyncExitStack) -> Door | None:
