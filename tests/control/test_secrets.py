@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from goconductor import errors
+from goconductor import app, errors
 from goconductor.control.actor import Actor
 from goconductor.control.faults import RequestInvalidError
 from goconductor.control.secrets.filling import fill
@@ -27,8 +27,8 @@ from goconductor.control.secrets.keeping import (
 )
 from goconductor.control.settings.sections import SecretSettings
 from goconductor.control.settings.settings import Settings
-from goconductor.errors import HIDDEN, RequestRefusedError, SecretError, without_passwords
-from goconductor.ports.store import AuditWanted
+from goconductor.errors import HIDDEN, RequestRefusedError, SecretError, StoreUnavailableError, without_passwords
+from goconductor.ports.store import AuditWanted, SecretRow
 from goconductor.stores.memory import MemoryStore
 from tests.contracts.wrapping_keys import text_of
 
@@ -142,6 +142,10 @@ async def test_there_is_a_greatest_number_of_them(store: MemoryStore, keys: Keys
     with pytest.raises(RequestRefusedError, match="1,000 secrets"):
         await set_secret(ANN, store, keys.settings, "one-more", "x")
     assert (await set_secret(ANN, store, keys.settings, "s1", "x")).version == 2
+    await delete_secret(ANN, store, "s2")
+    assert (await set_secret(ANN, store, keys.settings, "one-more", "x")).version == 1
+    with pytest.raises(RequestRefusedError, match="1,000 secrets"):
+        await set_secret(ANN, store, keys.settings, "s2", "x")
 
 
 async def test_a_deleted_secret_is_gone_and_its_versions_go_on(store: MemoryStore, keys: Keys) -> None:
@@ -344,3 +348,26 @@ async def test_a_value_that_was_filled_in_is_hidden_in_logs(
 
 def forms(value: str) -> Sequence[str]:
     return [value, "CaNaRyInTheMine%22%40%E2%98%83%0Aline%20two", 'CaNaRyInTheMine\\"@\\u2603\\nline two']
+
+
+async def test_an_option_of_the_keyring_that_is_no_text_is_told_as_a_setting(store: MemoryStore) -> None:
+    with pytest.raises(SecretError, match=r"secrets\.options do not fit the keyring 'file': path is of type int"):
+        await set_secret(ANN, store, SecretSettings(kind="file", options={"path": 5}), "bus", CANARY)
+
+
+async def test_a_process_that_begins_waits_on_where_the_database_goes_away_before_its_secrets_are_read(
+    store: MemoryStore, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await filled_with(store, keys, "bus")
+    every, answers = store.secrets.every, [StoreUnavailableError("it fails over")]
+
+    async def away() -> list[SecretRow]:
+        if answers:
+            raise answers.pop()
+        return await every()
+
+    monkeypatch.setattr(store.secrets, "every", away)
+    monkeypatch.setattr(app, "make_store", lambda *_: store)
+    url = (await app.with_secrets(keys.referring("${secret:bus}"))).bus.url
+    assert url is not None
+    assert url.get_secret_value() == "value of bus"

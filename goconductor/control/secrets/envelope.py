@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from goconductor import plugins
 from goconductor.control.settings.sections import SecretSettings
-from goconductor.errors import SecretError
+from goconductor.errors import ArgumentError, SecretError
 from goconductor.ports.keyring import Keyring, WrappedKey
 from goconductor.ports.store import SecretRow
 from goconductor.sealing import UnsealableError, new_key, seal, unseal
@@ -44,7 +44,10 @@ async def opened_keyring(settings: SecretSettings) -> AsyncIterator[Keyring]:
         raise SecretError(
             f"secrets.options do not fit the keyring {settings.kind!r} ({error}); it has: {', '.join(takes.parameters)}"
         ) from None
-    keyring: Keyring = leaf(**settings.options)
+    try:
+        keyring: Keyring = leaf(**settings.options)
+    except ArgumentError as error:
+        raise SecretError(f"secrets.options do not fit the keyring {settings.kind!r}: {error}") from None
     try:
         await keyring.open()
         yield keyring

@@ -94,7 +94,8 @@ async def set_secret(actor: Actor, store: Store, settings: SecretSettings, name:
         while True:
             rows = await store.secrets.every()
             before = next((row for row in rows if row.name == name), None)
-            if before is None and len(rows) >= SECRETS_MAX:
+            known = names_of(rows)  # a deleted one is remembered for its version alone, and is none of them
+            if name not in known and len(known) >= SECRETS_MAX:
                 raise RequestRefusedError(
                     f"there are {SECRETS_MAX:,} secrets, and no more are kept; give one of them the new value"
                 )
