@@ -34,6 +34,7 @@ from goconductor.errors import (
     GoConductorError,
     PayloadError,
     nearest,
+    without_passwords,
 )
 from goconductor.observe import logs
 from goconductor.redaction import logger_of
@@ -72,8 +73,8 @@ def run(command: Coroutine[Any, Any, Exit]) -> NoReturn:
 
 
 def fail(message: str, code: Exit) -> NoReturn:
-    """End with a message."""
-    typer.echo(f"goconductor: {message}", err=True)
+    """End with a message, without passwords: what a setting cannot be may have come from a secret."""
+    typer.echo(f"goconductor: {without_passwords(message)}", err=True)
     raise typer.Exit(code)
 
 

@@ -161,3 +161,15 @@ async def test_a_server_whose_secret_is_missing_reads_only_and_says_why(prompt: 
         kept = await client.put("/v1/secrets/bus", json={"value": postgres_url})  # the remedy
         assert kept.status_code == 200
     assert (await app.with_secrets(settings)).references == []
+
+
+async def test_a_secret_where_a_setting_cannot_have_it_is_quoted_by_no_command(prompt: Prompt, postgres_url: str) -> None:
+    await migrate(postgres_url)
+    await prompt.ask("secrets", "set", "bus", stdin=CANARY.encode())
+    for name, told in (("BUS_OPTIONS__SCHEMA", "cannot be the bus's schema"), ("TRACES_ENDPOINT", "should look like http://col")):
+        referring: Any = {f"GOCONDUCTOR_{name}": "${secret:bus}"}
+        refused = await prompt.ask("saga", "list", **referring)  # a prompt sees to it that no value is shown
+        assert (refused.code, told in refused.err) == (2, True), refused.err
+        found = await prompt.ask("doctor", "--json", **referring)
+        (finding,) = next(each for each in found.json["checks"] if each["name"] == "bus")["findings"]
+        assert (found.code, told in finding["what"] + finding["remedy"]) == (1, True), found.out

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from goconductor.control.models import Document
+from goconductor.errors import without_passwords
 
 
 class Severity(enum.StrEnum):
@@ -80,7 +81,9 @@ class Diagnosis(Document):
 
 def error(what: str, remedy: str, *, unavailable: bool = False) -> Finding:
     """Return a finding that stands in the way of sagas."""
-    return Finding(severity=Severity.ERROR, what=what, remedy=remedy, unavailable=unavailable)
+    return Finding(
+        severity=Severity.ERROR, what=without_passwords(what), remedy=without_passwords(remedy), unavailable=unavailable
+    )
 
 
 def warning(what: str, remedy: str) -> Finding:

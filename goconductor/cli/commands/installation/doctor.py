@@ -15,7 +15,7 @@ from goconductor.cli.running import AsJson, print_lines, run, settings_path
 from goconductor.control.doctor import Check, CheckOutcome, Diagnosis, Patient, Severity, examine, settings_refused
 from goconductor.control.doors.exits import Exit
 from goconductor.control.settings.settings import Settings
-from goconductor.errors import ConfigurationError, GoConductorError, SecretError, StoreError
+from goconductor.errors import ConfigurationError, GoConductorError, PluginNotFoundError, StoreError
 from goconductor.leaves import make_store, makes_of_buses, makes_of_elections
 
 _MARKS = {
@@ -52,7 +52,7 @@ async def _doctor(settings: Settings, *, as_json: bool) -> Exit:
     try:
         settings = await app.with_secrets(settings, open_timeout_seconds=OPEN_SECONDS)
         buses, elections = makes_of_buses(settings, open_timeout_seconds=OPEN_SECONDS), makes_of_elections(settings)
-    except (SecretError, StoreError) as error:
+    except (ConfigurationError, PluginNotFoundError, StoreError) as error:
         refused = partial(_refuse, error)  # what can be looked at without secrets is
         buses, elections = dict.fromkeys(bus.named(), refused), dict.fromkeys(settings.election.named(), refused)
     patient = Patient(
