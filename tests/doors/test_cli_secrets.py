@@ -154,6 +154,7 @@ async def test_a_server_whose_secret_is_missing_reads_only_and_says_why(prompt: 
             await client.post("/v1/sagas/order", json={}),
             await client.put("/v1/definitions/order", json=ORDER),
             await client.post("/v1/keys", json={"name": "ci", "roles": ["viewer"]}),
+            await client.post("/v1/bus/migrate", params={"to": "postgres", "force": "true"}),
         ]
         for answer in asked:
             assert (answer.status_code, answer.json()["type"]) == (503, "urn:goconductor:problem:not-ready")
@@ -161,6 +162,14 @@ async def test_a_server_whose_secret_is_missing_reads_only_and_says_why(prompt: 
         kept = await client.put("/v1/secrets/bus", json={"value": postgres_url})  # the remedy
         assert kept.status_code == 200
     assert (await app.with_secrets(settings)).references == []
+
+
+def test_a_server_that_reads_only_names_the_buses_of_its_settings_so_that_no_change_waits_for_it(prompt: Prompt) -> None:
+    others = {"GOCONDUCTOR_BUS_OTHERS__NEXT__KIND": "rabbitmq", "GOCONDUCTOR_BUS_OTHERS__NEXT__URL": "${secret:next}"}
+    settings = Settings.load(environ=prompt.environ | {"GOCONDUCTOR_BUS_URL": "${secret:bus}"} | others)
+    bare = without_secrets(settings)
+    assert [*bare.bus.named()] == [*settings.bus.named()] == ["postgres", "next"]
+    assert bare.references == []
 
 
 async def test_a_secret_where_a_setting_cannot_have_it_is_quoted_by_no_command(prompt: Prompt, postgres_url: str) -> None:

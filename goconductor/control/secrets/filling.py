@@ -9,7 +9,7 @@ from goconductor.control.secrets.envelope import disclose, opened_keyring
 from goconductor.control.settings.doors import GatewaySettings
 from goconductor.control.settings.events import EventSettings
 from goconductor.control.settings.references import Reference
-from goconductor.control.settings.sections import BusSettings, ElectionSettings, SystemSettings, TracesSettings
+from goconductor.control.settings.sections import BusSettings, ElectionSettings, OtherBus, SystemSettings, TracesSettings
 from goconductor.control.settings.settings import Settings
 from goconductor.errors import SecretError, hide, nearest
 from goconductor.ports.store import Secrets
@@ -59,10 +59,15 @@ async def fill(settings: Settings, secrets: Secrets) -> Settings:
 def without_secrets(settings: Settings) -> Settings:
     """Return settings without all that may refer to a secret, for a server that only reads: it needs the database alone.
 
+    Its buses keep their names, though nothing is sent over them: which one is used, and how far a change of it is, is judged by
+    what each process names.
+
     Args:
         settings: as they were loaded.
     """
-    bare = {"bus": BusSettings(kind="memory"), "election": ElectionSettings(kind="alone")}
+    own, *others = settings.bus.named()
+    bus = BusSettings(kind="memory", name=own, others={name: OtherBus(kind="memory") for name in others})
+    bare = {"bus": bus, "election": ElectionSettings(kind="alone")}
     none = {"system": SystemSettings(), "traces": TracesSettings(), "events": EventSettings(), "gateway": GatewaySettings()}
     return settings.model_copy(update=bare | none).filled({})
 

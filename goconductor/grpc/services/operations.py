@@ -7,6 +7,7 @@ from typing import Any
 
 from goconductor.control.actor import ANYBODY, asked_by
 from goconductor.control.audit import reading
+from goconductor.control.audit.noting import check_changes
 from goconductor.control.authority.authenticating import Authenticator
 from goconductor.control.doors.limits import DEAD_SECONDS_MAX, DRAIN_SECONDS_MAX, LETTERS_MAX, LOCKS_MAX
 from goconductor.control.faults import Fault, RequestInvalidError
@@ -117,6 +118,7 @@ class OperationCalls:
         if not _NAME.fullmatch(request.to):
             raise _invalid("to", "should be the name of one of the settings' own: 1 to 60 letters, digits, '_' and '-'")
         wanted = given(request, "drain_seconds", changes.DRAIN_SECONDS)
+        check_changes(self._node.reads_only)  # the function has the store alone, which does not know that
         found = await changes.change(
             asked_by(request.by),
             self._node.store,

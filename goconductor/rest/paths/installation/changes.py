@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from goconductor.control.actor import ANYBODY, NAME_CHARACTERS_MAX, asked_by
+from goconductor.control.audit.noting import check_changes
 from goconductor.control.doors.limits import DRAIN_SECONDS_MAX
 from goconductor.control.installation import changes
 from goconductor.control.models import ChangeDetail
@@ -47,5 +48,6 @@ def _add(routes: APIRouter, node: Node, kind: str, named: list[str]) -> None:
         """Change it for another while sagas run, as far as it can go now. The answer has what it waits for. Ask again until it is
         `done`; ask for the old one to go back.
         """
+        check_changes(node.reads_only)  # the function has the store alone, which does not know that
         found = await changes.change(asked_by(by), node.store, kind, to=to, named=named, drain_seconds=drain_seconds, force=force)
         return document(found)
