@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Sequence
@@ -120,9 +121,9 @@ async def test_each_version_is_encrypted_by_a_key_of_its_own(store: MemoryStore,
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("", "x", "name is ''"),
-        ("a b", "x", "name is 'a b'"),
-        ("a" * 61, "x", "name is "),
+        ("", "x", "name is none"),
+        (f"{CANARY}!", "x", "name is none"),
+        ("a" * 61, "x", "name is none"),
         ("bus", "", "is empty"),
         ("bus", f"{CANARY}\0", "zero byte"),
         ("bus", f"{CANARY}\ud800", "no text"),
@@ -132,7 +133,9 @@ async def test_each_version_is_encrypted_by_a_key_of_its_own(store: MemoryStore,
 async def test_nonsense_is_refused_and_not_quoted(store: MemoryStore, keys: Keys, name: str, value: str, problem: str) -> None:
     with pytest.raises(RequestInvalidError, match=problem) as refused:
         await set_secret(ANN, store, keys.settings, name, value)
-    assert CANARY not in str(refused.value)
+    with contextlib.suppress(SecretNotFoundError):
+        await delete_secret(ANN, store, name)
+    assert CANARY not in str(refused.value) + str(await audited(store))
     assert await store.secrets.every() == []
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from goconductor.control.actor import Actor
-from goconductor.control.audit.noting import noted
+from goconductor.control.audit.noting import Given, noted
 from goconductor.control.faults import Fault, RequestInvalidError
 from goconductor.control.models import moment
 from goconductor.control.secrets.envelope import disclose, enclose, enclose_anew, names_of, opened_keyring
@@ -24,6 +24,11 @@ VALUE_BYTES_MAX = 64 * 1024
 """Greatest size of a secret, in bytes."""
 SECRETS_MAX = 1000
 """Greatest number of secrets."""
+
+
+def _told(given: Given) -> str:
+    """Return what a request is about. What cannot be a name may be a value in the wrong place, and the audit log is for ever."""
+    return f"secret {given['name']}" if NAME.fullmatch(given["name"]) else "secret (no name)"
 
 
 class SecretNotFoundError(RequestRefusedError):
@@ -62,7 +67,7 @@ class VerifiedSecrets(BaseModel):
     problems: list[str] = Field(description="what cannot be decrypted, or is referred to and not there, and the remedy")
 
 
-@noted("secret {name}")
+@noted(_told)
 async def set_secret(actor: Actor, store: Store, settings: SecretSettings, name: str, value: str) -> SecretDetail:
     """Give a secret a new value, or make it. Of two that do so at once, both are kept, one after the other.
 
@@ -118,7 +123,7 @@ async def list_secrets(actor: Actor, store: Store) -> SecretList:
     return SecretList(secrets=[_detail(row) for row in await store.secrets.every() if row.deleted_at is None])
 
 
-@noted("secret {name}")
+@noted(_told)
 async def delete_secret(actor: Actor, store: Store, name: str) -> SecretDetail:
     """Delete a secret. Processes that have it go on with it, and do not start again while their settings refer to it.
 
@@ -213,7 +218,7 @@ async def verify_secrets(
 def _name_faults(name: str) -> list[Fault]:
     if NAME.fullmatch(name):
         return []
-    return [Fault("name", f"is {name[:100]!a}; use up to 60 letters, digits, '_' and '-'")]
+    return [Fault("name", "is none; use up to 60 letters, digits, '_' and '-'")]
 
 
 def _detail(row: SecretRow) -> SecretDetail:
