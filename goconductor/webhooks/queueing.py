@@ -5,7 +5,8 @@ comes twice into a queue, whoever leads and wherever a leader dies. After a fail
 been lost, and then it has moved.
 
 While there is no endpoint the events are passed over, unread. A new one is told what happened from its beginning on; its first
-look may go back a few seconds, as times of events are those of whoever wrote them.
+look may go back a few seconds, as times of events are those of whoever wrote them. Where nobody has led yet who follows the
+events, the first registration notes the place (:func:`note_place`): the leader may come later.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from goconductor.engine.node import Node
 from goconductor.lifecycle.facts.status import ENDED, SagaStatus
-from goconductor.ports.store import FeedEntry, FeedPosition, NewDelivery, WebhookRow
+from goconductor.ports.store import FeedEntry, FeedPosition, NewDelivery, Store, WebhookRow
 from goconductor.recovery.feed.cloud_events import Wish, encoded, message_name
 from goconductor.recovery.feed.following import MEASURE_SECONDS, SLACK_SECONDS, Following
 from goconductor.recovery.feed.telling import Told
@@ -30,6 +31,24 @@ LIMIT = 100
 EARLIER_SECONDS = 5.0
 """Seconds by which an event may be older than an endpoint that is told of it."""
 _WISH = Wish()
+
+
+async def note_place(store: Store) -> None:
+    """Note where the events begin that are told to somebody who is registered now, unless the leader has come to some place.
+
+    Raises:
+        ConfigurationError: the order of events cannot be read; names the remedy.
+        StoreUnavailableError: the store is away.
+    """
+    if await store.feed.position(NAME) is None:
+        await store.feed.begin(NAME, await _from_now(store))
+
+
+async def _from_now(store: Store) -> FeedPosition:
+    """Return the place behind all that has happened."""
+    await store.feed.check()
+    at = await store.terms.database_time()
+    return FeedPosition(cursor=await store.feed.end(), reached_at=at - SLACK_SECONDS)
 
 
 class _Wanting(NamedTuple):
@@ -93,9 +112,7 @@ class Queueing(Following):
         now = clock.monotonic()
         if self._passed_at is not None and now - self._passed_at < MEASURE_SECONDS:
             return
-        await store.feed.check()
-        at = await store.terms.database_time()
-        position = FeedPosition(cursor=await store.feed.end(), reached_at=at - SLACK_SECONDS)
+        position = await _from_now(store)
         if not await self._wanting():
             await store.feed.keep(NAME, position, epoch=epoch)
             self._passed_at = now

@@ -90,6 +90,9 @@ async def test_over_grpc(enabled: Shop, caller: Caller) -> None:
 async def test_from_the_command_line(command_line: Prompt, postgres_url: str) -> None:
     command_line.environ["GOCONDUCTOR_WEBHOOKS_ENABLED"] = "true"
     await migrate(postgres_url)
+    early = await command_line.ask("webhooks", "create", "orders", URL)
+    assert (early.code, "run `goconductor migrate`" in early.err) == (2, True)  # nothing could be told to it
+    await migrate(postgres_url, feed=True)
     made = await command_line.ask("webhooks", "create", "orders", URL, "--status", "stuck", "--by", "ann")
     assert made.code == 0, made.err
     assert made.out.startswith("whsec_")

@@ -76,6 +76,15 @@ async def test_each_is_told_what_it_wants_from_its_beginning_on(shop: Shop, rece
     }
 
 
+async def test_what_happens_before_anybody_leads_is_told(shop: Shop, receiver: Server) -> None:
+    shop.world.store.data.feeds.clear()  # webhooks have just been enabled, and who leads does not know of it yet
+    await shop.hook(receiver.url)
+    saga_id = await shop.sell()
+    shop.lead_anew()
+    await shop.deliver()
+    assert [json.loads(each.body)["subject"] for each in receiver.asked] == [str(saga_id)]
+
+
 async def test_a_failed_delivery_comes_again_with_its_id_until_it_is_a_dead_letter(shop: Shop, receiver: Server) -> None:
     made = await shop.hook(receiver.url)
     receiver.answers = [answer(500), answer(404), answer(400), answer(200)]

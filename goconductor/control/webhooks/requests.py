@@ -26,6 +26,7 @@ from goconductor.redaction import logger_of
 from goconductor.saga.ids import DEFAULT_NAMESPACE, is_name
 from goconductor.webhooks.address import Rules
 from goconductor.webhooks.endpoint import STATUSES, Endpoint, State, read
+from goconductor.webhooks.queueing import note_place
 
 logger = logger_of("goconductor.control")
 
@@ -68,6 +69,7 @@ async def create(actor: Actor, node: Node, name: str, wanted: WebhookWanted, rul
         RequestInvalidError: it cannot be so; names every place.
         RequestRefusedError: webhooks are not enabled, or there are too many.
         WebhookExistsError: there is one of this name.
+        ConfigurationError: the order of events cannot be read; names the remedy.
         StoreUnavailableError: the database cannot be reached.
     """
     if not rules.enabled:
@@ -79,6 +81,7 @@ async def create(actor: Actor, node: Node, name: str, wanted: WebhookWanted, rul
         found.insert(0, Fault("name", f"is {name[:100]!a}; use up to 100 letters, digits, '_' and '-', no sign at either end"))
     if found:
         raise RequestInvalidError("the webhook", found)
+    await note_place(node.store)
     now = await node.store.terms.database_time()
     endpoint, secret = _endpoint(actor, wanted, now).rotated(now, 0.0)
     row = await node.store.webhooks.create(

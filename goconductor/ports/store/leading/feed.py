@@ -88,7 +88,8 @@ class Feed(Protocol):
     27. **End** is a cursor before all that is not committed yet. **Beginning** is one before everything.
     28. **Keep** notes how far a named reader has come, under the leader's epoch (:class:`FencedError`). **Position** is what was
         kept last, or None. It goes with the data: after a failover, or where they were restored elsewhere, it names the place
-        that these data knew.
+        that these data knew. **Begin** keeps one where there is none yet, whoever leads: for somebody who is to hear of what
+        follows, although no leader has read anything so far.
     29. **Lag** counts what is committed behind a cursor.
 
     **Check** raises :class:`ConfigurationError` where the order cannot be read without reading the whole log each time; names the
@@ -102,3 +103,4 @@ class Feed(Protocol):
     async def lag(self, after: str) -> FeedLag: ...
     async def position(self, name: str) -> FeedPosition | None: ...
     async def keep(self, name: str, position: FeedPosition, *, epoch: int) -> None: ...
+    async def begin(self, name: str, position: FeedPosition) -> None: ...

@@ -52,6 +52,9 @@ class MemoryFeed:
         self._data.fence(epoch)
         self._data.feeds[name] = position
 
+    async def begin(self, name: str, position: FeedPosition) -> None:
+        self._data.feeds.setdefault(name, position)
+
     def _number(self, cursor: str) -> int:
         if not (cursor.isascii() and cursor.isdecimal()) or int(cursor[:20]) > len(self._data.written):
             raise CursorLostError(cursor)

@@ -123,6 +123,11 @@ WITH {FENCE}, change AS (
 SELECT EXISTS (SELECT FROM fence)
 """
 
+_BEGIN = """
+INSERT INTO goconductor.feeds (name, cursor, reached_at) VALUES ($1::text, $2::text, to_timestamp($3::float8))
+ON CONFLICT (name) DO NOTHING
+"""
+
 
 class Place(NamedTuple):
     """A cursor in its parts."""
@@ -218,6 +223,10 @@ class LogFeed:
             leads = await connection.fetchval(self._address.sql(_KEEP), epoch, name, position.cursor, position.reached_at)
         if not leads:
             raise fenced(epoch)
+
+    async def begin(self, name: str, position: FeedPosition) -> None:
+        async with self._sessions.use() as connection:
+            await connection.execute(self._address.sql(_BEGIN), name, position.cursor, position.reached_at)
 
     @property
     def _here(self) -> tuple[str, int]:

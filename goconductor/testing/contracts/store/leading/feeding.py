@@ -129,6 +129,17 @@ class FeedContract(StoreFixtures):
             await store.feed.keep("events", FeedPosition(cursor=places[0], reached_at=0.0), epoch=epoch)
         assert await store.feed.position("events") == position
 
+    async def test_28_a_position_begins_where_there_is_none(self, store: Store, other: Store) -> None:
+        first = FeedPosition(cursor=await store.feed.end(), reached_at=1_800_000_000.25)
+        await store.feed.begin("begun", first)
+        await begin(store)
+        await other.feed.begin("begun", FeedPosition(cursor=await other.feed.end(), reached_at=1_800_000_001.0))
+        assert await other.feed.position("begun") == first
+        later = FeedPosition(cursor=await store.feed.end(), reached_at=1_800_000_002.0)
+        await store.feed.keep("begun", later, epoch=await lead(store))
+        await store.feed.begin("begun", first)
+        assert await store.feed.position("begun") == later
+
     async def test_29_the_lag_is_what_is_behind_a_cursor(self, store: Store) -> None:
         start = await store.feed.end()
         assert await store.feed.lag(start) == (await store.feed.lag(start))
