@@ -85,6 +85,7 @@ class Sending:
         self._of_endpoint: Counter[int] = Counter()
         self._become: list[Attempted] = []
         self._rests: dict[int, tuple[float, int]] = {}
+        self._left_alone: dict[int, float] = {}
         self._expired_at: float | None = None
         self._measured_at: float | None = None
         self.queues: list[WebhookQueue] | None = None
@@ -146,19 +147,21 @@ class Sending:
     def _room(self, row: WebhookRow, endpoint: Endpoint) -> int:
         """Return how many attempts at an endpoint may begin now."""
         until, failures = self._rests.get(row.webhook_id, (0.0, 0))
+        until = max(until, self._left_alone.get(row.webhook_id, 0.0))
         if endpoint.state is not State.ACTIVE or self._node.clock.monotonic() < until:
             return 0
         fails = failures > 0 or row.failing_since is not None
         return (1 if fails else self._pace.concurrency) - self._of_endpoint[row.webhook_id]
 
     def _begin(self, row: WebhookRow, endpoint: Endpoint, delivery: Delivery, epoch: int) -> None:
-        self._of_endpoint[row.webhook_id] += 1
+        running = self._of_endpoint  # the one of this term: an attempt that has just ended may be told after it
+        running[row.webhook_id] += 1
         task = create_guarded_task(self._attempt(row, endpoint, delivery, epoch), name=f"a delivery to webhook {row.name}")
         self.running[delivery.delivery_id] = task
-        task.add_done_callback(lambda _: self._ended(row.webhook_id))
+        task.add_done_callback(lambda _: self._ended(running, row.webhook_id))
 
-    def _ended(self, webhook_id: int) -> None:
-        self._of_endpoint[webhook_id] -= 1
+    def _ended(self, running: Counter[int], webhook_id: int) -> None:
+        running[webhook_id] -= 1
         self.wake()
 
     async def _attempt(self, row: WebhookRow, endpoint: Endpoint, delivery: Delivery, epoch: int) -> None:
@@ -176,12 +179,13 @@ class Sending:
         """Say what an answer means for the delivery, and for its endpoint."""
         facts: dict[str, Any] = {"delivery_id": delivery.delivery_id, "webhook_id": row.webhook_id}
         if not answered.problem:
-            self._rests.pop(row.webhook_id, None)
+            self._rests.pop(row.webhook_id, None)  # not what it has asked for: this attempt may have begun before that
             self._node.counts["webhooks_delivered"] += 1
             return Attempted(**facts, delivered=True)
         now, (_, failures) = self._node.clock.monotonic(), self._rests.get(row.webhook_id, (0.0, 0))
-        rest = max(doubled(REST_SECONDS[0], failures, seconds_max=REST_SECONDS[1]), answered.rest_seconds or 0.0)
-        self._rests[row.webhook_id] = now + rest, failures + 1
+        self._rests[row.webhook_id] = now + doubled(REST_SECONDS[0], failures, seconds_max=REST_SECONDS[1]), failures + 1
+        if answered.rest_seconds is not None:
+            self._left_alone[row.webhook_id] = now + answered.rest_seconds
         pause: float | None = None
         if delivery.attempts < len(self._pace.pauses_seconds):
             chance = 1.0 + SPREAD * random.random()  # noqa: S311  (no secret)

@@ -176,6 +176,34 @@ async def test_an_endpoint_that_asks_for_a_pause_is_left_alone_for_it(shop: Shop
     assert len(set(ids(receiver.asked))) == 2
 
 
+async def test_a_pause_that_was_asked_for_outlives_what_was_under_way_then(shop: Shop, receiver: Server) -> None:
+    await shop.hook(receiver.url)
+    refused = asyncio.Event()
+
+    async def late(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await refused.wait()
+        writer.write(answer(200))
+
+    receiver.answers = [late, answer(429, b"", "Retry-After: 600"), answer(200)]
+    for _ in range(2):
+        await shop.sell()
+    await shop.queue()
+    term = await shop.leads()
+    await shop.sending.send_once(term)
+    while not shop.sending._left_alone:  # noqa: ASYNC110  (the attempt has no event)
+        await asyncio.sleep(0.001)
+    refused.set()
+    await shop.attempt()
+    assert (await shop.shown()).delivered == 1
+    await shop.sell()
+    await shop.world.clock.advance(500.0)
+    await shop.deliver()
+    assert len(receiver.asked) == 2
+    await shop.world.clock.advance(161.0)
+    await shop.attempt()
+    assert (await shop.shown()).delivered == 3
+
+
 async def test_one_that_is_gone_is_told_nothing_more_until_it_is_resumed(shop: Shop, receiver: Server) -> None:
     await shop.hook(receiver.url)
     receiver.answers = [answer(410), answer(200)]
