@@ -117,6 +117,8 @@ class Guard:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise TemporaryError(f"the name {host!r} cannot be looked up ({error.strerror}); see that it is right") from None
+        except UnicodeError:  # a part between its dots is empty, or has more than 63 characters
+            raise RefusedError(f"{host!r} is no name of a host; see that it is right") from None
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         allowed = [each for each in addresses if self.allows(ipaddress.ip_address(each))]
         if not allowed:

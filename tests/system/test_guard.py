@@ -115,3 +115,9 @@ async def test_of_several_addresses_only_those_that_are_allowed_are_returned(mon
 async def test_a_name_that_nobody_knows_may_be_known_later() -> None:
     with pytest.raises(TemporaryError, match=r"the name 'nowhere\.invalid' cannot be looked up"):
         await Guard().addresses("nowhere.invalid", 443)
+
+
+@pytest.mark.parametrize("host", ["a..example.com", f"{'a' * 64}.example.com"])
+async def test_a_name_that_can_be_none_is_refused(host: str) -> None:
+    with pytest.raises(RefusedError, match="is no name of a host"):
+        await Guard().addresses(host, 443)
