@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from goconductor.engine.node import Node
-from goconductor.lifecycle.facts.status import ENDED, SagaStatus
+from goconductor.lifecycle.facts.status import ENDED
 from goconductor.ports.store import FeedEntry, FeedPosition, NewDelivery, Store, WebhookRow
 from goconductor.recovery.feed.cloud_events import Wish, encoded, message_name
 from goconductor.recovery.feed.following import MEASURE_SECONDS, SLACK_SECONDS, Following
@@ -123,7 +123,7 @@ class Queueing(Following):
             return told
         head = await self._node.store.sagas.head(told.entry.saga_id)
         is_last = head is not None and head.seq == told.entry.entry.seq
-        return replace(told, status=head.status) if head is not None and is_last and SagaStatus(head.status) in ENDED else told
+        return replace(told, status=head.status) if head is not None and is_last and head.status in ENDED else told
 
 
 def _deliveries(told: Told, wanting: Sequence[_Wanting]) -> list[NewDelivery]:
