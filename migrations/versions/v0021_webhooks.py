@@ -44,7 +44,7 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, due_at) WHERE due_at IS NOT NULL")
+    op.execute("CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, due_at)")
     op.execute("CREATE INDEX webhook_deliveries_dead ON webhook_deliveries (webhook_id, delivery_id) WHERE due_at IS NULL")
 
 

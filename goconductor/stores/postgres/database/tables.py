@@ -342,7 +342,7 @@ def _other_tables(meta: MetaData) -> None:
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         Column("due_at", TIMESTAMP(timezone=True), server_default=text("clock_timestamp()")),
         Column("problem", Text, nullable=False, server_default=text("''")),
-        Index("webhook_deliveries_due", "webhook_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("webhook_deliveries_due", "webhook_id", "due_at"),
         Index("webhook_deliveries_dead", "webhook_id", "delivery_id", postgresql_where=text("due_at IS NULL")),
     )
     Table(

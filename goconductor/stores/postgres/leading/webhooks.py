@@ -15,6 +15,8 @@ from goconductor.stores.postgres.database.dial import Address
 from goconductor.stores.postgres.database.notes import changed
 from goconductor.stores.postgres.leading.terms import FENCE, fenced
 
+EMPTY_LIMIT = 10_000
+"""Deliveries of a webhook that is deleted which one statement removes."""
 _COLUMNS = """webhook_id, namespace, name, tag, body, extract(epoch FROM created_at)::float8 AS created_at, delivered, failed,
     extract(epoch FROM delivered_at)::float8 AS delivered_at,
     extract(epoch FROM failing_since)::float8 AS failing_since, problem"""
@@ -32,6 +34,13 @@ _NOTE = f"""
         WHERE webhook_id = $2 AND tag = $3 AND EXISTS (SELECT FROM fence) RETURNING tag
     )
     SELECT EXISTS (SELECT FROM fence) AS leads, EXISTS (SELECT FROM change) AS changed
+"""
+_EMPTY = """
+    DELETE FROM goconductor.webhook_deliveries WHERE delivery_id IN (
+        SELECT d.delivery_id FROM goconductor.webhook_deliveries AS d
+        WHERE d.webhook_id = (SELECT w.webhook_id FROM goconductor.webhooks AS w WHERE w.webhook_id = $1 AND w.tag = $2)
+        LIMIT $3::bigint
+    ) RETURNING delivery_id
 """
 _DELETE = "DELETE FROM goconductor.webhooks WHERE webhook_id = $1 AND tag = $2 RETURNING tag"
 _GET = f"SELECT {_COLUMNS} FROM goconductor.webhooks WHERE namespace = $1 AND name = $2"
@@ -154,6 +163,9 @@ class WebhookTables:
         return bool(done["changed"])
 
     async def delete(self, webhook_id: int, *, tag: int) -> bool:
+        """Remove what waits first, part by part: a receiver may be away for long, and the leader waits for whoever deletes."""
+        while await self._emptied(webhook_id, tag) == EMPTY_LIMIT:
+            pass
         return bool(await changed(self._sessions, self._address, _DELETE, webhook_id, tag))
 
     async def get(self, namespace: str, name: str) -> WebhookRow | None:
@@ -203,6 +215,10 @@ class WebhookTables:
         if not done["leads"]:
             raise fenced(epoch)
         return int(done["gone"])
+
+    async def _emptied(self, webhook_id: int, tag: int) -> int:
+        async with self._sessions.use() as connection:
+            return len(await connection.fetch(self._address.sql(_EMPTY), webhook_id, tag, EMPTY_LIMIT))
 
     async def _rows(self, statement: str, *arguments: object) -> list[WebhookRow]:
         async with self._sessions.use() as connection:

@@ -169,6 +169,19 @@ class WebhooksContract(StoreFixtures):
         assert sorted(await due(other, row)) == ["a", "b", "c"]
         assert await store.webhooks.redrive((await hook(store)).webhook_id, numbers["c"], limit=LIMIT) == 0
 
+    async def test_32_one_that_is_deleted_leaves_nothing_of_its_own_and_all_of_others(self, store: Store, other: Store) -> None:
+        row, stays = await hook(store), await hook(store)
+        for each in (row, stays):
+            await queue(store, each, "a", "b", "c")
+        numbers = await due(store, row)
+        await store.webhooks.settle([failed(row, numbers["a"], None)], epoch=await lead(store))
+        assert not await other.webhooks.delete(row.webhook_id, tag=row.tag + 1)
+        assert len(await due(store, row)) == 2
+        assert await other.webhooks.delete(row.webhook_id, tag=row.tag)
+        [left] = await store.webhooks.queues([row.webhook_id])
+        assert (left.waiting, left.dead) == (0, 0)
+        assert len(await due(store, stays)) == 3
+
     async def test_36_what_waits_is_counted_and_what_is_old_removed(self, store: Store, other: Store) -> None:
         row, idle = await hook(store), await hook(store)
         await queue(store, row, "a", "b", "c")
