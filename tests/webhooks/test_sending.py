@@ -76,15 +76,6 @@ async def test_each_is_told_what_it_wants_from_its_beginning_on(shop: Shop, rece
     }
 
 
-async def test_what_happens_before_anybody_leads_is_told(shop: Shop, receiver: Server) -> None:
-    shop.world.store.data.feeds.clear()  # webhooks have just been enabled, and who leads does not know of it yet
-    await shop.hook(receiver.url)
-    saga_id = await shop.sell()
-    shop.lead_anew()
-    await shop.deliver()
-    assert [json.loads(each.body)["subject"] for each in receiver.asked] == [str(saga_id)]
-
-
 async def test_a_failed_delivery_comes_again_with_its_id_until_it_is_a_dead_letter(shop: Shop, receiver: Server) -> None:
     made = await shop.hook(receiver.url)
     receiver.answers = [answer(500), answer(404), answer(400), answer(200)]
@@ -174,34 +165,6 @@ async def test_an_endpoint_that_asks_for_a_pause_is_left_alone_for_it(shop: Shop
     await shop.attempt()
     assert len(receiver.asked) == 3
     assert len(set(ids(receiver.asked))) == 2
-
-
-async def test_a_pause_that_was_asked_for_outlives_what_was_under_way_then(shop: Shop, receiver: Server) -> None:
-    await shop.hook(receiver.url)
-    refused = asyncio.Event()
-
-    async def late(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await refused.wait()
-        writer.write(answer(200))
-
-    receiver.answers = [late, answer(429, b"", "Retry-After: 600"), answer(200)]
-    for _ in range(2):
-        await shop.sell()
-    await shop.queue()
-    term = await shop.leads()
-    await shop.sending.send_once(term)
-    while not shop.sending._left_alone:  # noqa: ASYNC110  (the attempt has no event)
-        await asyncio.sleep(0.001)
-    refused.set()
-    await shop.attempt()
-    assert (await shop.shown()).delivered == 1
-    await shop.sell()
-    await shop.world.clock.advance(500.0)
-    await shop.deliver()
-    assert len(receiver.asked) == 2
-    await shop.world.clock.advance(161.0)
-    await shop.attempt()
-    assert (await shop.shown()).delivered == 3
 
 
 async def test_one_that_is_gone_is_told_nothing_more_until_it_is_resumed(shop: Shop, receiver: Server) -> None:
