@@ -9,6 +9,7 @@ import pytest
 from goconductor.control.definitions.loading import check, load_definition
 from goconductor.control.file_places import PLACED_BYTES_MAX, with_lines
 from goconductor.errors import DefinitionError
+from tests.lifecycle.calls import calls_of
 
 YAML = b"""# a comment
 name: tea
@@ -70,3 +71,13 @@ def test_what_is_large_or_cannot_be_read_is_named_without_lines() -> None:
     assert "(line" not in "".join(told(large))
     for unreadable in (b"", b"\xff", b"{", b"[" * 5000):
         assert with_lines(unreadable, ["$.steps is wrong"]) == ["$.steps is wrong"]
+
+
+def test_a_file_is_looked_through_once_however_many_faults_it_has() -> None:
+    def calls(count: int) -> int:
+        data = json.dumps({"steps": [{"id": f"s{number}", "run": "boil"} for number in range(count)]}).encode()
+        faults = [f"step 's{number}' is wrong" for number in range(count)]
+        assert all("(line 1, column" in each for each in with_lines(data, faults))
+        return calls_of(lambda: with_lines(data, faults))
+
+    assert calls(400) < 12 * calls(40)
