@@ -10,10 +10,11 @@ new version, decides (:mod:`goconductor.lifecycle.requests.migration`).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from goconductor.saga.data.values import canonical
 from goconductor.saga.definition import Definition, Step
 from goconductor.saga.plan import Plan
 
@@ -52,12 +53,12 @@ def _holds(old: Plan, new: Plan, name: str) -> bool:
         return True
     if {*old.predecessors[name]} != {*new.predecessors[name]}:
         return True
-    return _essence(old.steps[name]) != _essence(new.steps[name])
+    return not same(_essence(old.steps[name]), _essence(new.steps[name]))
 
 
-def _essence(step: Step) -> object:
+def _essence(step: Step) -> Step:
     """Return what a step is: all of it but what only names the steps before it, in whatever order."""
-    return _plain(msgspec.structs.replace(step, after=()))
+    return msgspec.structs.replace(step, after=())
 
 
 def _stays(old: Definition, new: Definition) -> str:
@@ -65,11 +66,21 @@ def _stays(old: Definition, new: Definition) -> str:
         return f"{new.name!r} is another saga than {old.name!r}"
     if old.timeout_seconds != new.timeout_seconds:
         return "the saga's timeout differs, and its end was fixed when the saga started"
-    if old.input_schema != new.input_schema:
+    if not same(old.input_schema, new.input_schema):
         return "the schema of the input differs, and the input was checked and completed by the old one"
-    others = [field for field in old.__struct_fields__ if field not in _JUDGED and getattr(old, field) != getattr(new, field)]
+    judged = (field for field in old.__struct_fields__ if field not in _JUDGED)
+    others = [field for field in judged if not same(getattr(old, field), getattr(new, field))]
     return f"the saga's {others[0]} differs" if others else ""
 
 
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
+def same(one: object, other: object) -> bool:
+    """Return whether two parts of definitions are the same in each version; of equal values, 1 and true are not.
+
+    Args:
+        one: of a definition that has a version.
+        other: of such a one, too.
+    """
+    if msgspec.json.encode(one) == msgspec.json.encode(other):
+        return True
+    plain = [msgspec.to_builtins(each) for each in (one, other)]
+    return bool(plain[0] == plain[1]) and canonical(plain[0]) == canonical(plain[1])

@@ -105,6 +105,16 @@ def test_what_was_fixed_at_the_start_lets_no_saga_move(new: Definition, why: str
     assert compare(plan(OLD), plan(new)).stays.startswith(why)
 
 
+@pytest.mark.parametrize(("one", "other", "holds"), [(1, True, True), ([{"a": 0}], [{"a": False}], True), (1, 1.0, False)])
+def test_a_number_is_not_a_truth_though_python_has_them_equal(one: Any, other: Any, holds: bool) -> None:
+    old, new = [plan(order(changed(RESERVE, inputs={"sku": Binding(value=each)}))) for each in (one, other)]
+    assert (old.version != new.version) is holds
+    assert bool(compare(old, new).holding) is holds
+    assert [each.partition(" is {")[0] for each in differences(old, new)] == ["step 'reserve': its input 'sku'"] * holds
+    schemas = [plan(msgspec.structs.replace(OLD, input_schema={"properties": {"a": {"default": each}}})) for each in (one, other)]
+    assert bool(compare(*schemas).stays) is holds
+
+
 def test_a_long_value_is_cut() -> None:
     long = order(RESERVE, CHARGE, SHIP, output=Binding(value="x" * 1000))
     (change,) = differences(plan(OLD), plan(long))

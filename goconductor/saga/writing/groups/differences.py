@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from goconductor.saga.comparing import same
 from goconductor.saga.definition import Definition, Step, StepRole, definition_of, every_step, with_body
 from goconductor.saga.graph import predecessors, with_fallbacks
 from goconductor.saga.plan import Plan
@@ -159,9 +160,10 @@ def _of_part(part: _Part, other: _Part, roles: tuple[StepRole, StepRole] | None)
         yield f"it is a {other.kind} now, and was a {part.kind}"
     if roles is not None and roles[0] is not roles[1]:
         yield f"it is {roles[1]} now, and was {roles[0]}"
-    if added := [each for each in other.after if each not in part.after]:
+    before, after = {*part.after}, {*other.after}
+    if added := [each for each in other.after if each not in before]:
         yield f"it comes after {_list(added)} as well"
-    if gone := [each for each in part.after if each not in other.after]:
+    if gone := [each for each in part.after if each not in after]:
         yield f"it does not come after {_list(gone)} any more"
     yield from _of_fields(part.struct, other.struct)
 
@@ -192,7 +194,7 @@ def _of_fields(one: WrittenStep | Case, other: WrittenStep | Case) -> Iterator[s
 
 
 def _of_field(what: str, old: Any, new: Any) -> Iterator[str]:
-    if _plain(old) == _plain(new):
+    if old is new or same(old, new):
         return
     if old in (None, "", False, ()):
         yield f"{what} is new: {_shown(new)}"
@@ -206,10 +208,6 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _plain(value: Any) -> Any:
-    return msgspec.to_builtins(value)
-
-
 def _shown(value: Any) -> str:
-    text = json.dumps(_plain(value), ensure_ascii=False)
+    text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
