@@ -30,6 +30,7 @@ venv: $(INSTALLED) ## Create .venv with everything that development needs, each 
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
 	@test -n "$(BASE_PYTHON)" || { echo "Python 3.11 or newer with venv is missing: apt-get install python3-venv (Debian, Ubuntu), brew install python (macOS)" >&2; exit 1; }
+	@echo "installing into $(VENV); this takes a minute or more, and pip prints nothing"
 	$(BASE_PYTHON) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements/dev.lock
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -7,7 +7,7 @@ import sys
 from operator import attrgetter
 from pathlib import Path
 
-from goconductor.cli.running import fail
+from goconductor.cli.running import fail, read_file
 from goconductor.control.doors.exits import Exit
 from goconductor.dataflow.dataflow import Dataflow
 from goconductor.saga.definition import Definition
@@ -38,6 +38,14 @@ def imported(what: str) -> Definition:
     if not isinstance(found, Saga | Dataflow):
         fail(f"{what} is a {type(found).__name__}; name the variable that holds the Saga or the Dataflow", Exit.USAGE)
     return found.definition
+
+
+def content(file: str) -> bytes:
+    """Return what is in a file of a definition, or in the standard input for ``-``; a file of Python ends the command."""
+    if file.endswith(".py"):
+        example = f"{Path(file).stem}:order"
+        fail(f"{file}: is Python, but files are read as YAML or JSON; name module and saga, such as {example}", Exit.USAGE)
+    return read_file(file, file)
 
 
 def is_file(what: str) -> bool:

@@ -18,7 +18,7 @@ PLACED_BYTES_MAX = 256 * 1024
 _PATH = re.compile(r"\$(?:\.[^\s.\[\]:]+|\[[0-9]+\]|\['[^']*'\])*")
 _PART = re.compile(r"\.(?P<name>[^\s.\[\]:]+)|\[(?P<index>[0-9]+)\]|\['(?P<text>[^']*)'\]")
 _UNKNOWN_KEY = re.compile(r" has an unknown key '([^']*)'")
-_STEP = re.compile(r"\b(?:step|map|repeat|group|switch) '([^']+)'")
+_STEP = re.compile(r"\b(?:step|map|repeat|group|switch|pivot) '([^']+)'")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

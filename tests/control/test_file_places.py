@@ -56,6 +56,7 @@ def test_what_is_wrong_with_a_step_is_found_at_its_id_also_in_json() -> None:
         ("$.steps[0]['run'] is wrong", " (line 3, column 25)"),
         ("the saga's name is wrong", ""),
         ("step 'nowhere' is wrong", ""),
+        ("pivot 'pour' has a condition", " (line 4, column 10)"),
     ],
 )
 def test_what_is_not_there_has_the_nearest_place_or_none(problem: str, place: str) -> None:

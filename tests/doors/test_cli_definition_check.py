@@ -76,6 +76,22 @@ def test_the_standard_input_is_a_file_too() -> None:
     assert (answer.code, answer.lines[0]) == (1, "-: saga (without a name) cannot run:")
 
 
+def test_a_saga_in_python_is_checked_as_one_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["from goconductor import Saga", "sound, faulty = Saga('sound'), Saga('faulty')", "sound.step('stock.pack')"]
+    (tmp_path / "trips_of_test.py").write_text("\n".join([*lines, "faulty.step('stock.pack', when='input.n >> 3')"]))
+    monkeypatch.chdir(tmp_path)
+    sound = Prompt().run("definition", "check", "trips_of_test:sound")
+    assert (sound.code, sound.lines[0].startswith("trips_of_test:sound: saga sound, 1 steps, version ")) == (0, True)
+    faulty = Prompt().run("definition", "check", "trips_of_test:faulty")
+    assert (faulty.code, faulty.lines[0]) == (1, "trips_of_test:faulty: saga faulty cannot run:")
+    assert "the condition of step 'pack' does not compile: condition 'input.n >> 3': line 1, column" in faulty.lines[1]
+    for command in ("check", "register"):
+        answer = Prompt().run("definition", command, "trips_of_test.py")
+        assert (answer.code, answer.out) == (2, "")
+        assert "trips_of_test.py: is Python" in answer.err
+        assert answer.err.endswith("such as trips_of_test:order\n")
+
+
 def test_a_file_that_is_not_there_is_a_wrong_command() -> None:
     answer = Prompt().run("definition", "check", "none.yaml")
     assert (answer.code, answer.out) == (2, "")

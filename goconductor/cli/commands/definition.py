@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
-from goconductor.cli.documents import imported, is_code, is_file
+from goconductor.cli.documents import content, imported, is_code, is_file
 from goconductor.cli.rendering import plain
 from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
 from goconductor.control.definitions import comparing, loading, versions
@@ -45,12 +46,17 @@ Version = Annotated[str | None, typer.Option(help="A version other than the acti
 
 @commands_of_definition.command()
 def check(
-    files: Annotated[list[str], typer.Argument(help="YAML or JSON files; - for the standard input.", metavar="FILE...")],
+    files: Annotated[
+        list[str],
+        typer.Argument(help="YAML or JSON files, - for the standard input, or module:saga for one in Python.", metavar="FILE..."),
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check definitions in files, without a database: all faults at once, each with its remedy; 1 is then the exit code."""
-    found = [loading.check(read_file(file, file), file) for file in files]
+    """Check definitions without a database: all faults at once, each with its remedy; 1 is then the exit code."""
+    found = [
+        loading.checked(partial(imported, file), file) if is_code(file) else loading.check(content(file), file) for file in files
+    ]
     checked = CheckedDefinitions(sound=not any(each.problems for each in found), definitions=found)
     if as_json:
         typer.echo(checked.model_dump_json())
@@ -82,7 +88,7 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """Register a definition, from a file or from Python code; the same one again changes nothing but which version is active."""
-    data = None if is_code(what) else read_file(what, what)
+    data = None if is_code(what) else content(what)
     _register(
         context,
         lambda: imported(what) if data is None else loading.load_definition(data),

@@ -48,7 +48,7 @@ def init(
         fail(f"the project cannot be written: {error}", Exit.USAGE)
     for path in written:
         typer.echo(path.as_posix())
-    typer.echo(f"Next: cd {goal}, pip install -e '.[dev]', pytest, python -m {package}.demo")
+    typer.echo(f"Next: cd {goal}, pip install --find-links wheels -e '.[dev]', pytest, python -m {package}.demo")
 
 
 def _write(source: Traversable, goal: Path, words: dict[str, str]) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -93,8 +95,13 @@ def check(data: bytes, file: str) -> CheckedDefinition:
         data: JSON or YAML.
         file: its name, for the answer.
     """
+    return checked(partial(load_definition, data), file)
+
+
+def checked(load: Callable[[], Definition], file: str) -> CheckedDefinition:
+    """Check the definition that a function returns, or refuses by :class:`DefinitionError`; else as :func:`check`."""
     try:
-        definition = load_definition(data)
+        definition = load()
     except DefinitionError as error:
         return CheckedDefinition(file=file, saga=None if error.name == NAMELESS else error.name, problems=list(error.problems))
     return CheckedDefinition(

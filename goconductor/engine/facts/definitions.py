@@ -105,7 +105,7 @@ class Definitions:
                     f"no version of saga {saga!r} is active: version {stored.version} uses {', '.join(stored.features)}, which "
                     f"{', '.join(behind)} cannot run; upgrade these instances"
                 )
-        return f"there is no definition of saga {saga!r}; register it, or check its name"
+        return f"there is no definition of saga {saga!r}; register it (goconductor definition register), or check its name"
 
     async def unready(self, features: Collection[str]) -> list[str]:
         """Return the names of living instances that do not know all of these features.

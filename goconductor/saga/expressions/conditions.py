@@ -256,7 +256,7 @@ def _program(source: str, roots: frozenset[str]) -> tuple[Any, str]:
         program = environment.compile(source)
         return program, str(program.return_type().name())
     except Exception as error:  # noqa: BLE001  as above
-        raise ConditionError(source, f"does not compile: {_complaints(str(error))}") from None
+        raise ConditionError(source, _complaints(str(error))) from None
 
 
 def _complaints(text: str) -> str:
