@@ -132,6 +132,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"settings": {"bus": {"others": {"kafka": {"kind": "kafka", "url": "kafka://user:secret@host"}}}}},
         "name it in secretVariables.GOCONDUCTOR_BUS_OTHERS__KAFKA__URL",
     ),
+    "a URL with a password beside a reference": (
+        {"settings": {"bus": {"kind": "rabbitmq", "url": "amqp://user:secret@host/${secret:vhost}"}}},
+        "settings.bus.url and settings.traces.endpoint are secrets",
+    ),
     "wrapping keys in two places": (
         {"wrappingKeys": {"secret": {"name": "keys"}}, "settings": {"secrets": {"kind": "environment"}}},
         "settings.secrets is the chart's where wrappingKeys.secret.name is set",

@@ -18,12 +18,12 @@
 {{- end -}}
 {{- $bus := dig "bus" "url" "" $settings -}}
 {{- $endpoint := dig "traces" "endpoint" "" $settings -}}
-{{- if or (and $bus (not (contains "${secret:" $bus))) (and $endpoint (not (contains "${secret:" $endpoint))) -}}
+{{- if or (include "goconductor.hasSecrets" $bus) (include "goconductor.hasSecrets" $endpoint) -}}
 {{- fail (printf "%s: settings.bus.url and settings.traces.endpoint are secrets, and a ConfigMap is none: refer to a secret as ${secret:NAME}, or make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_URL or GOCONDUCTOR_TRACES_ENDPOINT" $place) -}}
 {{- end -}}
 {{- range $bus, $options := dig "bus" "others" dict $settings -}}
 {{- $url := dig "url" "" $options -}}
-{{- if and $url (not (contains "${secret:" $url)) -}}
+{{- if include "goconductor.hasSecrets" $url -}}
 {{- fail (printf "%s: settings.bus.others.%s.url is a secret, and a ConfigMap is none: refer to a secret as ${secret:NAME}, or make a Secret, and name it in secretVariables.GOCONDUCTOR_BUS_OTHERS__%s__URL" $place $bus (upper $bus)) -}}
 {{- end -}}
 {{- end -}}
@@ -70,4 +70,10 @@
 {{- if not (or .Values.server.enabled .Values.participants .Values.migrations.enabled) -}}
 {{- fail "nothing is to be run: enable the server, or name participants" -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Says something where a URL may have a secret of its own: it refers to none, or has a password beside its references. */}}
+{{- define "goconductor.hasSecrets" -}}
+{{- $rest := regexReplaceAll "\\$\\{secret:[^}]*\\}" . "" -}}
+{{- if and . (or (eq $rest .) (regexMatch "://[^/?#]*:[^/?#@]+@" $rest)) -}}yes{{- end -}}
 {{- end -}}
