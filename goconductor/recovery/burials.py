@@ -87,6 +87,6 @@ class Burials:
         leases, sagas = await self._store.instances.mark_dead(instance.serial, epoch=epoch)
         touched = list(dict.fromkeys([lease.key.saga_id for lease in leases] + list(sagas)))
         if touched or instance.dead_at is None:
-            logger.warning("instance %s is dead: taking over %d leases and %d sagas", instance.name, len(leases), len(touched))
+            logger.warning("instance %s is dead; leases taken over: %d, sagas: %d", instance.name, len(leases), len(touched))
         batches = (touched[start : start + self._batch] for start in range(0, len(touched), self._batch))
         self._inherited.extend((instance.serial, batch) for batch in batches)

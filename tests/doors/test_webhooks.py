@@ -100,7 +100,7 @@ async def test_from_the_command_line(command_line: Prompt, postgres_url: str) ->
     secret = made.out.strip()
     shown = await command_line.ask("webhooks", "show", "orders")
     assert "all sagas: stuck" in shown.out
-    assert "active, changed by ann, signed by 1 secrets" in shown.out
+    assert "active, changed by ann, secrets that sign: 1" in shown.out
     listed = json.loads((await command_line.ask("webhooks", "list", "--json")).out)
     assert [each["name"] for each in listed["webhooks"]] == ["orders"]
     assert "orders" in (await command_line.ask("webhooks", "list")).out

@@ -257,7 +257,7 @@ def _spelt(found: WebhookDetail) -> Iterator[Text]:
     told = f"{', '.join(found.definitions) or 'all sagas'}: {', '.join(found.statuses) or 'all ends, and stuck'}"
     yield Text(rendering.plain(f"{told}{f'; {found.description}' if found.description else ''}"))
     yield Text(
-        rendering.plain(f"{found.state}, changed by {found.changed_by or 'somebody'}, signed by {len(found.secrets)} secrets")
+        rendering.plain(f"{found.state}, changed by {found.changed_by or 'somebody'}, secrets that sign: {len(found.secrets)}")
     )
     counts = f"{found.delivered:,} delivered, {found.failed:,} attempts failed"
     yield Text(f"{counts}, {found.waiting:,} wait, {found.dead:,} are dead")
