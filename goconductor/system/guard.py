@@ -18,7 +18,10 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 from goconductor.errors import RefusedError, TemporaryError
 
@@ -29,6 +32,10 @@ HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[
 """A host in the settings: a name, ``*.`` and a name for all below it, or an address."""
 PORTS = (80, 443)
 """Ports that need not be named in the settings."""
+LOOKUPS_MAX = 32
+"""Number of hosts that are looked up at one time."""
+_LOOKUPS = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="goconductor-lookup")
+"""Threads of their own: a look-up that nobody waits for any more keeps its thread, and must not hold up those of the database."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _TUNNELS = (ipaddress.ip_network("2002::/16"), ipaddress.ip_network("2001::/32"), ipaddress.ip_network("64:ff9b:1::/48"))
 """Ranges that lead to an IPv4 address which cannot be told from here: 6to4, Teredo, local NAT64."""
@@ -78,6 +85,7 @@ class Guard:
         self._section = section
         self._hosts = [split_host(entry) for entry in hosts]
         self._networks = networks
+        self._looked_up: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
 
     def check_host(self, host: str, port: int) -> None:
         """Refuse a host that is not in the list, or a port that is not.
@@ -114,7 +122,7 @@ class Guard:
         """
         self.check_host(host, port)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await self._look_up(host, port)
         except OSError as error:
             raise TemporaryError(f"the name {host!r} cannot be looked up ({error.strerror}); see that it is right") from None
         except UnicodeError:  # a part between its dots is empty, or has more than 63 characters
@@ -127,6 +135,20 @@ class Guard:
                 f"if it should be called, add the range of its address to {self._section}.networks"
             )
         return allowed
+
+    async def _look_up(self, host: str, port: int) -> list[Any]:
+        """Ask the resolver; whoever asks for the same host meanwhile gets the same answer, so a slow name takes one thread."""
+        asked = self._looked_up.get((host, port))
+        if asked is None:
+            ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            asked = self._looked_up[host, port] = asyncio.get_running_loop().run_in_executor(_LOOKUPS, ask)
+            asked.add_done_callback(lambda done: self._forget(host, port, done))
+        return await asyncio.shield(asked)
+
+    def _forget(self, host: str, port: int, done: asyncio.Future[list[Any]]) -> None:
+        del self._looked_up[host, port]
+        if not done.cancelled():
+            done.exception()  # nobody may have waited until it came
 
 
 def _means(entry: str, host: str) -> bool:

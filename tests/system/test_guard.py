@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
+import threading
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -121,3 +123,29 @@ async def test_a_name_that_nobody_knows_may_be_known_later() -> None:
 async def test_a_name_that_can_be_none_is_refused(host: str) -> None:
     with pytest.raises(RefusedError, match="is no name of a host"):
         await Guard().addresses(host, 443)
+
+
+async def test_names_that_nobody_answers_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All who ask for one host share its look-up, and what is looked up has threads of its own."""
+    answered, asked = threading.Event(), list[str]()
+
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host)
+        if host.startswith("slow"):
+            answered.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    guard = Guard()
+    slow = [f"slow-{number % 20}.example" for number in range(100)]
+    waiting = [asyncio.create_task(guard.addresses(host, 443)) for host in slow]
+    given_up = asyncio.create_task(guard.addresses("slow-0.example", 443))
+    try:
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await guard.addresses("fast.example", 443) == ["8.8.8.8"]
+        assert not await asyncio.to_thread(answered.is_set)  # the loop's own threads are free
+    finally:
+        answered.set()
+    assert await asyncio.gather(*waiting) == [["8.8.8.8"]] * 100
+    assert sorted(asked) == sorted({*slow, "fast.example"})
