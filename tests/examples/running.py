@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9][0-9]-*"))
-MAINS = ("demo.py", "main.py", "sale.py", "day.py", "shop.py", "loans.py")
+MAINS = ("demo.py", "main.py", "sale.py", "day.py", "shop.py", "loans.py", "returns.py")
 
 
 def start(example: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
