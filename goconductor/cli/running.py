@@ -195,6 +195,22 @@ def why_not(error: OSError | ValueError) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else "no file can be called so"
 
 
+def print_or_write(text: str, out: Path | None) -> None:
+    """Print a text, or write it to a file; a file that cannot be written ends the command.
+
+    Args:
+        text: it.
+        out: the file, as the option ``--out`` names it; None prints.
+    """
+    if out is None:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        fail(f"--out {out}: cannot be written ({why_not(error)}); name another file", Exit.USAGE)
+
+
 def read_value(text: str, option: str) -> Any:
     """JSON from the command line, from ``@FILE``, or from the standard input for ``-``; what is none ends the command."""
     inline = text != "-" and not text.startswith("@")

@@ -14,6 +14,12 @@ import secrets
 from collections.abc import Sequence
 
 PREFIX = "whsec_"
+HEADERS = {
+    "webhook-id": "the same with each attempt",
+    "webhook-timestamp": "the time of this attempt, in seconds since 1970",
+    "webhook-signature": "`v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`; several where a secret is rotated",
+}
+"""The headers of a message, and what they say."""
 SECRET_BYTES = 32
 """Bytes of a secret; the specification wants 24 to 64."""
 
@@ -46,8 +52,5 @@ def headers(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes
         timestamp: of the attempt, in seconds since 1970.
         body: what is sent.
     """
-    return [
-        ("webhook-id", message_id),
-        ("webhook-timestamp", str(timestamp)),
-        ("webhook-signature", " ".join(signature(each, message_id, timestamp, body) for each in secrets)),
-    ]
+    signatures = " ".join(signature(each, message_id, timestamp, body) for each in secrets)
+    return list(zip(HEADERS, (message_id, str(timestamp), signatures), strict=True))

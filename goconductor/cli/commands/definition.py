@@ -15,7 +15,7 @@ from goconductor.cli import rendering
 from goconductor.cli.completion import saga_names, saga_versions
 from goconductor.cli.documents import content, imported, is_code, is_file
 from goconductor.cli.rendering import plain
-from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, read_file, run, settings_of, why_not
+from goconductor.cli.running import AsJson, actor, choice, client, fail, print_drawn, print_or_write, read_file, run, settings_of
 from goconductor.control.definitions import comparing, loading, versions
 from goconductor.control.definitions.json_schema import definition_schema
 from goconductor.control.diagrams import drawing as requests
@@ -262,10 +262,7 @@ def diff(
 def schema(*, out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None) -> None:
     """Print the JSON Schema (2020-12) of definitions, by which an editor completes and checks a file, without a database."""
     text = json.dumps(definition_schema(), indent=2, ensure_ascii=True) + "\n"
-    if out is None:
-        typer.echo(text, nl=False)
-    else:
-        _write(out, text)
+    print_or_write(text, out)
 
 
 @commands_of_definition.command()
@@ -288,10 +285,7 @@ def diagram(
         else:
             async with client(settings_of(context)) as node:
                 text = await requests.diagram(actor(), node, what, version, form=form)
-        if out is None:
-            typer.echo(text, nl=not text.endswith("\n"))
-        else:
-            _write(out, text)
+        print_or_write(text, out)
         return Exit.OK
 
     run(drawn())
@@ -330,13 +324,6 @@ def unpin(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
 def _without_version(what: str, version: str | None) -> None:
     if version is not None:
         fail(f"--version chooses among registered ones, and {what} is a file, which has one; leave it out", Exit.USAGE)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        fail(f"--out {path}: cannot be written ({why_not(error)}); name another file", Exit.USAGE)
 
 
 def _print(found: DefinitionSummary, *, as_json: bool) -> None:

@@ -8,13 +8,11 @@ too, and what it accepts may still be refused.
 from __future__ import annotations
 
 import functools
-import inspect
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from goconductor.control.docstrings import docstring_of
 from goconductor.saga.checking.constructs.locks import LOCKS_MAX
 from goconductor.saga.checking.constructs.savepoints import WAYS_MAX
 from goconductor.saga.data.keys import TEMPLATE_CHARACTERS_MAX
@@ -166,9 +164,9 @@ def definition_schema() -> dict[str, Any]:
     made: dict[str, Any] = msgspec.json.decode(written)  # a tuple is a list there
     described = made["$defs"]
     for kind, limits in _LIMITS.items():
-        summary, fields = _docstring(kind)
+        summary, fields = docstring_of(kind)
         if kind is Step:
-            fields |= _docstring(WrittenStep)[1]
+            fields |= docstring_of(WrittenStep)[1]
         place = described[kind.__name__]
         place["description"] = summary
         place |= _TOGETHER.get(kind, {})
@@ -191,23 +189,3 @@ def _value_of(field: dict[str, Any]) -> dict[str, Any]:
     """Return the part of a field's schema that describes a value, where null is allowed beside it; of several kinds the whole."""
     values = [each for each in field.get("anyOf", ()) if each.get("type") != "null"]
     return values[0] if len(values) == 1 else field
-
-
-def _docstring(kind: type) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says of a class, and of each of its fields."""
-    summary, _, rest = inspect.getdoc(kind).partition("\n\nArgs:\n") if inspect.getdoc(kind) else ("", "", "")  # type: ignore[union-attr]
-    return _plain(summary), dict(_fields(rest.partition("\n\n")[0]))
-
-
-def _fields(text: str) -> Iterator[tuple[str, str]]:
-    for entry in re.split(r"\n(?= {4}\S)", text):
-        name, colon, words = entry.strip().partition(": ")
-        if colon:
-            yield name, _plain(words)
-
-
-def _plain(text: str) -> str:
-    """Return text of a docstring as people read it: in one line, without its markup."""
-    text = re.sub(r" \(:mod:[^)]*\)", "", " ".join(text.split()))
-    text = re.sub(r":\w+:`~?(?:\w+\.)*([^`]+)`", r"\1", text)
-    return re.sub(r"\bNone\b", "null", text.replace("``", "`"))

@@ -1,15 +1,18 @@
-"""``goconductor events tail``: what happens to all sagas, line by line."""
+"""``goconductor events``: what happens to all sagas, line by line, and how it is told to the outside."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from goconductor.cli import rendering
-from goconductor.cli.running import AsJson, actor, client, run, settings_of
+from goconductor.cli.running import AsJson, actor, client, print_or_write, run, settings_of
+from goconductor.control.asyncapi import asyncapi
 from goconductor.control.doors.exits import Exit
 from goconductor.control.models import FeedEvent
 from goconductor.control.sagas import filters
@@ -34,6 +37,14 @@ def tail(
 ) -> None:
     """Show events of all sagas as they happen, until Ctrl-C. With --json each event has its cursor, for --after."""
     run(_tail(settings_of(context), saga, status, label or [], after, count, as_json=as_json))
+
+
+@commands_of_events.command("asyncapi")
+def asyncapi_(
+    context: typer.Context, *, out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.")] = None
+) -> None:
+    """Print the AsyncAPI 3.1 document of the topic of events and of webhooks, without a database."""
+    print_or_write(json.dumps(asyncapi(settings_of(context).events.topic), indent=2) + "\n", out)
 
 
 async def _tail(
