@@ -22,6 +22,7 @@ from goconductor.ports.store import Store
 from tests.control.conftest import Bench
 
 FOR_NOBODY = {
+    "webhooks.requests.found_row": "a part of a request that an actor has asked",
     "sagas.attended.fenced": "a part of a request that an actor has asked",
     "definitions.versions.plan_of": "a part of what an actor has asked for",
     "installation.readiness.readiness": "a machine asks whether this process serves",

@@ -240,7 +240,7 @@ async def test_an_unknown_saga_and_an_unknown_definition(world: World) -> None:
         await node.view(unknown)
     with pytest.raises(SagaNotFoundError, match=str(unknown)):
         await node.wait_for_end(unknown, 1)
-    with pytest.raises(RequestRefusedError, match="no definition of saga 'nothing'; register it, or check its name"):
+    with pytest.raises(RequestRefusedError, match=r"no definition of saga 'nothing'; register it \(goconductor def"):
         await node.starting.start("nothing", None)
 
 
