@@ -315,6 +315,9 @@ async def test_openapi_describes_every_answer(shop: Shop) -> None:
         "/v1/dead-letters",
         "/v1/dead-letters/{letter_id}",
         "/v1/dead-letters/{letter_id}/redrive",
+        *("/v1/secrets", "/v1/secrets/{name}", "/v1/keyring/rewrap", "/v1/keyring/verification"),
+        *("/v1/webhooks", "/v1/webhooks/{name}"),
+        *(f"/v1/webhooks/{{name}}/{part}" for part in ("pause", "resume", "rotate", "test", "dead-letters", "redrive")),
         "/livez",
         "/readyz",
     }
